@@ -1,0 +1,49 @@
+"""Fixtures for tests that talk to real processes, servers and tools.
+
+Every fixture is a callable; what it starts ends with the test at the latest.
+
+``free_port() -> int``
+    A loopback port that nobody listens on; never the same twice in a run.
+
+``start_process(*command, env=None, cwd=None, stdin=b"", capture="pipe", merge=False) -> Process``
+    Start a real subprocess. *env* is laid over a clean environment (no OBSKIT_*, OTEL_* or PYTHON*
+    of ours; obskit is importable); a value of None removes a name. *capture* is "pipe", "file" or
+    "tty"; *merge* sends both streams to stdout. A Process has ``pid``, ``running``, ``stdout`` and
+    ``stderr`` (raw bytes so far), ``wait_for(pattern, timeout=20.0) -> re.Match[bytes]`` (searches
+    both streams), ``send(signal)``, ``wait(timeout=20.0) -> Output`` (until it ends by itself),
+    ``stop(signal=SIGTERM, timeout=20.0) -> Output``, ``kill() -> Output`` (SIGKILL, children too).
+    An Output has ``returncode``, ``stdout``, ``stderr``, ``lines`` (both streams, whole lines).
+
+``obskit_command -> tuple[str, ...]``
+    The words that start the command line interface in this interpreter.
+
+``run_uvicorn(app_source, *args, env=None, launcher=(), capture="pipe") -> Server``
+``run_gunicorn(app_source, *args, env=None, launcher=(), capture="pipe") -> Server``
+    Write *app_source* to ``app.py`` in an empty folder, serve its ``app`` on a free loopback port
+    with further *args* of the server's command line, and wait until it accepts connections.
+    *launcher* goes before the command, as in ``launcher=(*obskit_command, "run", "--")``.
+    A Server has ``url``, ``port``, ``folder``, ``process`` and ``stop(timeout=20.0) -> Output``.
+
+``service_binary(name) -> str``
+    The path of a real server or tool named in scripts/services. Where it is absent the test is
+    skipped with the reason, or fails if OBSKIT_REQUIRE_SERVICES=1.
+
+``prometheus(*targets, metrics_path="/metrics", interval="200ms", rules=None, config=None)``
+    A real Prometheus that scrapes *targets* ("127.0.0.1:8000"); *rules* is the text of a rule
+    file, *config* replaces the whole configuration. The first scrape comes after about 5 s, a
+    delay built into Prometheus: put several checks into one test. It has ``url``, ``process``,
+    ``targets() -> list[dict]``, ``wait_scraped(timeout=20.0)`` (all targets up),
+    ``query(expression) -> list[dict]`` (the result of an instant query) and
+    ``wait_for(expression, timeout=20.0) -> list[dict]`` (until the result is not empty).
+
+``promtool(*args, stdin="") -> subprocess.CompletedProcess[str]``
+    Run Debian's promtool, as in ``promtool("check", "metrics", stdin=text)``; never raises.
+"""
+
+pytest_plugins = [
+    "tests.services.binaries",
+    "tests.services.ports",
+    "tests.services.processes",
+    "tests.services.prometheus",
+    "tests.services.servers",
+]
