@@ -1,0 +1,269 @@
+"""Hold the one record that says which operation this task works for.
+
+One ContextVar holds one `Context`. What is the same for a whole unit of work (a request, a
+message, a job) stands in its `Unit`, together with the bag that everything deep inside can
+write to; what changes on the way down (span, bound fields) stands in the `Context`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from typing import Any
+
+SAMPLED = 1
+RANDOM = 2
+
+
+class FailedCall:
+    """Remember the outgoing call that failed last in a unit of work."""
+
+    __slots__ = ("error", "library", "outcome", "peer", "status")
+
+    def __init__(
+        self,
+        peer: str,
+        outcome: str,
+        status: int | None,
+        error: BaseException | None,
+        library: str,
+    ) -> None:
+        self.peer = peer
+        self.outcome = outcome
+        self.status = status
+        self.error = error
+        self.library = library
+
+
+class Unit:
+    """One unit of work in this process: where its identity came from, and its bag."""
+
+    __slots__ = (
+        "baggage",
+        "call_count",
+        "call_seconds",
+        "caller",
+        "causation_id",
+        "client_correlation_id",
+        "correlation_id",
+        "correlation_source",
+        "failed_call",
+        "fields",
+        "flags",
+        "hop",
+        "links",
+        "parent_span_id",
+        "root_span_id",
+        "running",
+        "synthetic",
+        "trace_id",
+        "tracestate",
+        "trusted",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        correlation_id: str,
+        correlation_source: str,
+        trace_id: str,
+        span_id: str,
+        *,
+        parent_span_id: str | None = None,
+        causation_id: str | None = None,
+        flags: int = SAMPLED | RANDOM,
+        hop: int = 1,
+        caller: str | None = None,
+        synthetic: str | None = None,
+        baggage: str = "",
+        tracestate: str = "",
+        client_correlation_id: str | None = None,
+        links: tuple[tuple[str, str], ...] = (),
+        trusted: bool = True,
+    ) -> None:
+        self.correlation_id = correlation_id
+        self.correlation_source = correlation_source
+        self.trace_id = trace_id
+        self.root_span_id = span_id
+        self.parent_span_id = parent_span_id
+        self.causation_id = causation_id
+        self.flags = flags
+        self.hop = hop
+        self.caller = caller
+        self.synthetic = synthetic
+        self.baggage = baggage
+        self.tracestate = tracestate
+        self.client_correlation_id = client_correlation_id
+        self.links = links
+        self.trusted = trusted
+        self.running = True
+        self.fields: dict[str, Any] = {}
+        self.call_count = 0
+        self.call_seconds = 0.0
+        self.failed_call: FailedCall | None = None
+        self.wire: object = None
+
+    @property
+    def sampled(self) -> bool:
+        """Tell whether the spans of this operation are to be kept."""
+        return bool(self.flags & SAMPLED)
+
+
+class Context:
+    """Say where in an operation this task stands; never changed once attached."""
+
+    __slots__ = ("exit", "fields", "parent_span_id", "rendered", "span_id", "unit")
+
+    def __init__(
+        self,
+        unit: Unit,
+        span_id: str,
+        parent_span_id: str | None,
+        fields: dict[str, Any],
+        *,
+        exit: bool = False,
+    ) -> None:
+        self.unit = unit
+        self.span_id = span_id
+        self.parent_span_id = parent_span_id
+        self.fields = fields
+        self.exit = exit
+        # The constant part of a log line, made and kept here by the logs room.
+        self.rendered: Any = None
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The ID of the whole operation, across services."""
+        return self.unit.correlation_id or None
+
+    @property
+    def correlation_source(self) -> str:
+        """Where the correlation ID came from (``inherited``, ``generated``, ...)."""
+        return self.unit.correlation_source
+
+    @property
+    def causation_id(self) -> str | None:
+        """The span ID of the unit of work that caused this one."""
+        return self.unit.causation_id
+
+    @property
+    def trace_id(self) -> str:
+        """The W3C trace ID."""
+        return self.unit.trace_id
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the spans of this operation are to be kept."""
+        return self.unit.sampled
+
+    @property
+    def hop(self) -> int:
+        """How many services the operation has gone through, this one included."""
+        return self.unit.hop
+
+    @property
+    def caller(self) -> str | None:
+        """The service that called, as it named itself."""
+        return self.unit.caller
+
+    @property
+    def synthetic(self) -> str | None:
+        """The name of the probe, where the operation is a synthetic transaction."""
+        return self.unit.synthetic
+
+    @property
+    def baggage(self) -> str:
+        """The W3C baggage of others, as it came and as it travels on."""
+        return self.unit.baggage
+
+    def __repr__(self) -> str:
+        return (
+            f"<Context correlation_id={self.correlation_id} trace_id={self.trace_id}"
+            f" span_id={self.span_id} hop={self.hop}>"
+        )
+
+
+_current: ContextVar[Context | None] = ContextVar("obskit", default=None)
+
+get = _current.get
+attach = _current.set
+
+# Stands for "no unit of work": what is bound at start-up belongs to the process.
+PROCESS = Unit("", "process", "", "")
+PROCESS.running = False
+
+
+def current() -> Context | None:
+    """Return the context of the running unit of work, or None outside of one."""
+    context = _current.get()
+    return None if context is None or context.unit is PROCESS else context
+
+
+def correlation_id() -> str | None:
+    """Return the correlation ID of the running operation, or None outside of one."""
+    context = _current.get()
+    return None if context is None else context.unit.correlation_id or None
+
+
+def is_synthetic() -> bool:
+    """Tell whether the running operation is a synthetic transaction.
+
+    Use it where code must not have its effect for a probe (ship goods, charge a card).
+    """
+    context = _current.get()
+    return context is not None and context.unit.synthetic is not None
+
+
+def child(parent: Context, *, exit: bool = False) -> Context:
+    """Return a context for a span below *parent*; it is not attached."""
+    return Context(parent.unit, new_span_id(), parent.span_id, parent.fields, exit=exit)
+
+
+def bind(**fields: Any) -> None:
+    """Put *fields* on all further lines of this task and on the summary line of the unit.
+
+    Use it for what identifies the case at hand (an order number, a customer). Fields that
+    are bound deep inside (a thread, a sync endpoint) reach the summary line too. Outside
+    of a unit of work they are put on the lines of the process that this task writes.
+    """
+    context = _current.get()
+    if context is None:
+        context = Context(PROCESS, "", None, {})
+    unit = context.unit
+    if unit is not PROCESS:
+        unit.fields.update(fields)
+    _current.set(
+        Context(
+            unit,
+            context.span_id,
+            context.parent_span_id,
+            {**context.fields, **fields},
+            exit=context.exit,
+        )
+    )
+
+
+def unbind(*names: str) -> None:
+    """Take fields bound by bind() off the further lines of this task."""
+    context = _current.get()
+    if context is None:
+        return
+    fields = {name: value for name, value in context.fields.items() if name not in names}
+    _current.set(
+        Context(
+            context.unit, context.span_id, context.parent_span_id, fields, exit=context.exit
+        )
+    )
+
+
+def new_trace_id() -> str:
+    """Return 32 lower-case hexadecimal digits from the operating system's generator.
+
+    ``random`` would repeat them wherever an application seeds it.
+    """
+    return os.urandom(16).hex()
+
+
+def new_span_id() -> str:
+    """Return 16 lower-case hexadecimal digits from the operating system's generator."""
+    return os.urandom(8).hex()

@@ -1,0 +1,157 @@
+"""Build an Observation by protocol, in OpenTelemetry's words spelled for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from obskit.observation import Kind, Observation
+
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+)
+UNMATCHED = "__unmatched__"
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+# Paths whose successful requests are noise; compared without a trailing slash.
+QUIET_PATHS = frozenset(
+    {"/metrics", "/health", "/healthz", "/health/live", "/health/ready", "/livez", "/readyz",
+     "/ready", "/live", "/ping", "/favicon.ico"}
+)  # fmt: skip
+
+
+def method_label(method: str) -> str:
+    """Return *method* where it is a known one, else ``_OTHER``: anybody can invent methods."""
+    return method if method in METHODS else "_OTHER"
+
+
+def http_server(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    peer: str | None = None,
+    library: str = "",
+) -> Observation:
+    """Return the observation of a request that is served.
+
+    The route is not known yet: call `set_route` when the framework has found it.
+
+    Args:
+        method: The request method as it came.
+        path: The path without query; it goes to lines and spans, never to a label.
+        headers: Lower-case names to text; only those in `propagation.names` are looked at.
+        peer: Address of the client.
+        library: The framework's module root.
+    """
+    observation = Observation(
+        method if method in METHODS else "HTTP",
+        Kind.SERVER,
+        protocol="http",
+        labels={
+            "http_request_method": method_label(method),
+            "http_route": UNMATCHED,
+        },
+        attributes={"url_path": path},
+        carrier=headers,
+        peer=peer,
+        library=library,
+    )
+    observation.quiet = path.rstrip("/") in QUIET_PATHS
+    return observation
+
+
+def set_route(observation: Observation, route: str | None) -> None:
+    """Name the route template (``/orders/{id}``) that the request has matched."""
+    if route:
+        labels = observation.labels
+        labels["http_route"] = route
+        observation.name = f"{labels['http_request_method']} {route}"
+
+
+@lru_cache(maxsize=1024)
+def _address(scheme: str, host: str, port: int | None) -> str:
+    if port is None or DEFAULT_PORTS.get(scheme) == port:
+        return host
+    return f"{host}:{port}"
+
+
+def http_client(
+    method: str,
+    url: Any,
+    *,
+    carrier: Any = None,
+    library: str = "",
+) -> Observation:
+    """Return the observation of a request that is sent.
+
+    Args:
+        method: The request method.
+        url: Text, or an object with ``scheme``, ``host``, ``port`` and ``path``. Query and user
+            information are not kept.
+        carrier: Where the headers are set, by ``carrier[name] = value``.
+        library: The client's module root.
+    """
+    scheme, host, port, path = _parts(url)
+    address = _address(scheme, host, port)
+    return Observation(
+        method if method in METHODS else "HTTP",
+        Kind.CLIENT,
+        protocol="http",
+        labels={"http_request_method": method_label(method), "server_address": address},
+        attributes={"url_path": path},
+        carrier=carrier,
+        peer=address,
+        library=library,
+    )
+
+
+def _parts(url: Any) -> tuple[str, str, int | None, str]:
+    if isinstance(url, bytes):
+        url = url.decode("latin-1")
+    if not isinstance(url, str):
+        return url.scheme, url.host, url.port, url.path
+    split = urlsplit(url)
+    try:
+        port = split.port
+    except ValueError:
+        port = None
+    return split.scheme, split.hostname or "", port, split.path
+
+
+def producer(
+    system: str, destination: str, *, carrier: Any = None, peer: str | None = None, library: str = ""
+) -> Observation:
+    """Return the observation of a message that is sent to *destination* over *system*."""
+    return _messaging("publish", Kind.PRODUCER, system, destination, carrier, peer, library)
+
+
+def consumer(
+    system: str, destination: str, *, carrier: Any = None, library: str = ""
+) -> Observation:
+    """Return the observation of a message that is worked on."""
+    observation = _messaging("process", Kind.CONSUMER, system, destination, carrier, None, library)
+    observation.source = "message"
+    return observation
+
+
+def _messaging(
+    verb: str,
+    kind: Kind,
+    system: str,
+    destination: str,
+    carrier: Any,
+    peer: str | None,
+    library: str,
+) -> Observation:
+    return Observation(
+        f"{verb} {destination}",
+        kind,
+        protocol="messaging",
+        labels={"messaging_system": system, "messaging_destination_name": destination},
+        carrier=carrier,
+        peer=peer,
+        library=library,
+    )

@@ -1,0 +1,117 @@
+"""The dictionary: every field of a line and every metric, with type and meaning, once.
+
+Documentation, the JSON Schema of the line, the data inventory and the tests are made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SCHEMA = "1"
+"""Version of the line; it stands on the start line of each process."""
+
+JsonType = Literal["string", "integer", "number", "boolean", "array"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineField:
+    """A field of a log line.
+
+    *when* says where it is present; *origin* says for the data inventory whose data it is.
+    """
+
+    name: str
+    type: JsonType
+    meaning: str
+    when: str = "always"
+    origin: str = "obskit"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric and its labels."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+
+
+_UNIT = "in a unit of work"
+
+LINE: tuple[LineField, ...] = (
+    LineField("timestamp", "string", "When the line was written: RFC 3339, UTC, microseconds"),
+    LineField("level", "string", "debug, info, warning, error or critical; also custom ones"),
+    LineField("message", "string", "What happened", origin="application"),
+    LineField("logger", "string", "Name of the logger"),
+    LineField("service", "string", "Name of the service"),
+    LineField("version", "string", "Version of the service", "if set"),
+    LineField("env", "string", "Environment, such as production", "if set"),
+    LineField("host", "string", "Name of the machine or container"),
+    LineField("pid", "integer", "Process ID"),
+    LineField("pod", "string", "Kubernetes pod", "if set by the downward API"),
+    LineField("namespace", "string", "Kubernetes namespace", "if set by the downward API"),
+    LineField("node", "string", "Kubernetes node", "if set by the downward API"),
+    LineField("scope", "string", "`process`: the line belongs to no operation", "outside of a unit of work"),
+    LineField("correlation_id", "string", "ID of the whole operation, across services", _UNIT, "caller"),
+    LineField(
+        "correlation_source", "string",
+        "Where the ID came from: inherited, baggage, request_id, trace, generated, given, invalid, restarted, message, schedule",
+        _UNIT,
+    ),
+    LineField("causation_id", "string", "span_id of the unit of work that caused this one", "if the caller said it", "caller"),
+    LineField("trace_id", "string", "W3C trace ID", _UNIT, "caller"),
+    LineField("span_id", "string", "W3C span ID of the step that wrote the line", _UNIT),
+    LineField("hop", "integer", "How many services the operation has gone through", _UNIT),
+    LineField("caller", "string", "Service that called, as it named itself", "if the caller said it", "caller"),
+    LineField("lc", "integer", "Lamport number: sorts the lines of an operation by cause", _UNIT),
+    LineField("lc_at", "string", "Place: strand and dense number; a hole is a lost line", _UNIT),
+    LineField("lc_hop", "string", "First strand of this hop, where it is another one", "on further strands"),
+    LineField("lc_broken", "boolean", "Behind a hop that carried the ID but no clock", "only when true"),
+    LineField("lc_after", "array", "Places that surely came before this line", "on lines with a new cause"),
+    LineField("lc_seen", "array", "Hops with their Lamport number that came before", "on lines with a new cause"),
+    LineField("synthetic", "boolean", "The operation is a synthetic transaction", "only when true", "caller"),
+    LineField("client_correlation_id", "string", "ID that an outside client sent", "on the summary line, at the edge", "caller"),
+    LineField("parent_span_id", "string", "span_id of the caller's span", "on the summary line", "caller"),
+    LineField("http_request_method", "string", "Method of the request", "on the summary line", "caller"),
+    LineField("http_route", "string", "Route template that matched", "on the summary line"),
+    LineField("url_path", "string", "Path without query", "on the summary line", "caller"),
+    LineField("http_response_status_code", "integer", "Status of the response", "on the summary line"),
+    LineField("outcome", "string", "ok, client_gone, rejected, timeout, dependency, server_error or client_error", "on the summary line"),
+    LineField("dependency", "string", "Peer whose failure caused this one", "on the summary line, outcome dependency"),
+    LineField("duration_ms", "number", "Milliseconds from start to end of the response", "on the summary line"),
+    LineField("calls", "integer", "Outgoing calls made", "on the summary line"),
+    LineField("calls_ms", "number", "Milliseconds spent in outgoing calls", "on the summary line"),
+    LineField("error_type", "string", "Type of the exception", "on lines with an exception"),
+    LineField("error_message", "string", "Text of the exception", "on lines with an exception", "application"),
+    LineField("error_fingerprint", "string", "Same for errors of the same kind at the same place", "on lines with an exception"),
+    LineField("error_stack", "string", "Stack, root cause first, without local variables", "on lines with an exception"),
+    LineField("obskit_truncated", "integer", "Bytes taken off to keep the line within its budget", "on shortened lines"),
+    LineField("obskit_degraded", "integer", "Values that could not be written as they are", "on degraded lines"),
+)  # fmt: skip
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "http_server_request_duration_seconds", "histogram",
+        ("http_request_method", "http_route", "outcome"), "Time to the last byte of the response",
+    ),
+    Metric(
+        "http_server_requests_total", "counter",
+        ("http_request_method", "http_route", "outcome", "http_response_status_code", "caller", "dependency", "synthetic"),
+        "Requests served",
+    ),
+    Metric("http_server_active_requests", "gauge", ("http_request_method",), "Requests being served"),
+    Metric(
+        "http_client_request_duration_seconds", "histogram",
+        ("http_request_method", "server_address", "outcome"), "Time of outgoing requests",
+    ),
+    Metric("task_duration_seconds", "histogram", ("task_name", "outcome"), "Time of jobs and tasks"),
+    Metric("obskit_ingress_correlation_total", "counter", ("source", "caller"), "Where the IDs of units of work came from"),
+    Metric("obskit_correlation_invalid_total", "counter", ("reason",), "IDs from outside that were refused"),
+    Metric("obskit_build_info", "gauge", ("version", "service", "service_version", "env", "python"), "Always 1"),
+    Metric("obskit_internal_errors_total", "counter", ("where",), "Errors contained inside obskit"),
+    Metric("obskit_lost_total", "counter", ("signal", "reason"), "Telemetry lost"),
+)  # fmt: skip
+
+LINE_NAMES: frozenset[str] = frozenset(field.name for field in LINE)

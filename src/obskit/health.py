@@ -1,0 +1,77 @@
+"""Count what obskit itself lost or got wrong, so that nothing goes missing silently."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+LARGEST_REPORT = 500
+
+internal_errors: dict[str, int] = {}
+lost: dict[tuple[str, str], int] = {}
+last_errors: dict[str, str] = {}
+
+_lock = threading.RLock()
+_reporters: list[Callable[[str, str], None]] = []
+
+
+def internal_error(where: str, error: BaseException) -> None:
+    """Count an error that was contained at *where*; report it the first time.
+
+    Never raises: this is what the containment of hooks and observers ends in.
+    """
+    try:
+        text = f"{type(error).__name__}: {error}"[:LARGEST_REPORT]
+    except Exception:
+        text = type(error).__name__
+    with _lock:
+        seen = internal_errors.get(where, 0)
+        internal_errors[where] = seen + 1
+        last_errors[where] = text
+    if not seen:
+        _report(where, text)
+
+
+def _report(where: str, text: str) -> None:
+    for reporter in list(_reporters):
+        try:
+            reporter(where, text)
+        except Exception:
+            with _lock:
+                internal_errors["health.report"] = internal_errors.get("health.report", 0) + 1
+
+
+def lose(signal: str, reason: str, count: int = 1) -> None:
+    """Count *count* items of *signal* (``logs``, ``spans``, ...) lost for *reason*."""
+    key = (signal, reason)
+    with _lock:
+        lost[key] = lost.get(key, 0) + count
+
+
+def on_first_error(reporter: Callable[[str, str], None]) -> None:
+    """Call *reporter* with place and text when an error occurs at a place the first time."""
+    _reporters.append(reporter)
+
+
+def reset() -> None:
+    """Forget all counts and reporters; for tests and for a new process configuration."""
+    with _lock:
+        internal_errors.clear()
+        lost.clear()
+        last_errors.clear()
+        _reporters.clear()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+def _register() -> None:
+    import os
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_renew_lock)
+
+
+_register()

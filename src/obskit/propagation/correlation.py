@@ -1,0 +1,39 @@
+"""Decide which correlation ID an operation has, and whether one from outside is fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+LONGEST_ID = 128
+
+_ID = re.compile(r"[A-Za-z0-9._:~+/=@-]{1,128}", re.ASCII)
+_AMAZON_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})(?:;|$)", re.ASCII)
+_B3_SINGLE = re.compile(r"([0-9a-f]{16}|[0-9a-f]{32})-[0-9a-f]{16}(?:-.*)?", re.ASCII)
+_B3_TRACE = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
+
+
+def is_valid(text: str) -> bool:
+    """Tell whether *text* may be a correlation ID: 1 to 128 harmless ASCII characters."""
+    return _ID.fullmatch(text) is not None
+
+
+def why_invalid(text: str) -> str:
+    """Name the reason for which *text* is no correlation ID: empty, too_long, characters."""
+    if not text:
+        return "empty"
+    return "too_long" if len(text) > LONGEST_ID else "characters"
+
+
+def foreign_trace_id(headers: Mapping[str, str]) -> str | None:
+    """Return the trace ID that a B3 or X-Ray header names, as 32 hexadecimal digits."""
+    if amazon := headers.get("x-amzn-trace-id"):
+        if match := _AMAZON_ROOT.search(amazon):
+            return match[1] + match[2]
+    if single := headers.get("b3"):
+        if match := _B3_SINGLE.fullmatch(single):
+            return match[1].rjust(32, "0")
+    if multi := headers.get("x-b3-traceid"):
+        if _B3_TRACE.fullmatch(multi):
+            return multi.rjust(32, "0")
+    return None
