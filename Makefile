@@ -1,0 +1,62 @@
+# Every target makes what it needs: a machine with git, make and Python 3.11 or newer is enough.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell scripts/pythons --newest)
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --upgrade
+ARGS ?=
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.demo ## Show a mystery, then solve it
+	$(VENV)/bin/obskit demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.test ## Run all tests (ARGS="-k name" for some)
+	$(RUN) -m pytest $(ARGS)
+
+.PHONY: test-all-pythons
+test-all-pythons: ## Run all tests on every Python >= 3.11 that is found
+	@pythons="$$(scripts/pythons)" && echo "$$pythons" | while read -r version python; do \
+	  echo "== Python $$version"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=".venv-$$version" < /dev/null || exit 1; \
+	done
+
+.PHONY: lint
+lint: $(VENV)/.lint ## Check style, types and the direction of imports
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(VENV)/.bench ## Measure against the floor and the peers
+	$(RUN) -m benchmarks $(ARGS)
+
+.PHONY: services
+services: ## Install the real servers that tests use (Debian packages)
+	scripts/services install
+
+.PHONY: clean
+clean: ## Remove the virtual environments and caches
+	rm -rf .venv .venv-3.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { scripts/pythons --newest; exit 1; }
+	"$(PYTHON)" -m venv --clear $(VENV)
+	$(PIP) "pip>=25.1"
+	touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+$(VENV)/.lint $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/.made
+	$(PIP) --editable '.[demo]' --group $*
+	touch $@
