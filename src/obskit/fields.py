@@ -30,12 +30,13 @@ class LineField:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric and its labels."""
+    """A metric and its labels; *buckets* are the upper bounds of a histogram, in seconds."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     meaning: str
+    buckets: tuple[float, ...] = ()
 
 
 _UNIT = "in a unit of work"
@@ -91,10 +92,15 @@ LINE: tuple[LineField, ...] = (
     LineField("obskit_degraded", "integer", "Values that could not be written as they are", "on degraded lines"),
 )  # fmt: skip
 
+# OpenTelemetry's advice for HTTP durations; the second set is for work that nobody waits for.
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+TASK_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+
 METRICS: tuple[Metric, ...] = (
     Metric(
         "http_server_request_duration_seconds", "histogram",
         ("http_request_method", "http_route", "outcome"), "Time to the last byte of the response",
+        REQUEST_BUCKETS,
     ),
     Metric(
         "http_server_requests_total", "counter",
@@ -104,14 +110,19 @@ METRICS: tuple[Metric, ...] = (
     Metric("http_server_active_requests", "gauge", ("http_request_method",), "Requests being served"),
     Metric(
         "http_client_request_duration_seconds", "histogram",
-        ("http_request_method", "server_address", "outcome"), "Time of outgoing requests",
+        ("http_request_method", "server_address", "outcome"), "Time of outgoing requests", REQUEST_BUCKETS,
     ),
-    Metric("task_duration_seconds", "histogram", ("task_name", "outcome"), "Time of jobs and tasks"),
+    Metric("task_duration_seconds", "histogram", ("task_name", "outcome"), "Time of jobs and tasks", TASK_BUCKETS),
+    Metric(
+        "operation_duration_seconds", "histogram", ("operation", "outcome"),
+        "Time of what your own code observes", REQUEST_BUCKETS,
+    ),
     Metric("obskit_ingress_correlation_total", "counter", ("source", "caller"), "Where the IDs of units of work came from"),
     Metric("obskit_correlation_invalid_total", "counter", ("reason",), "IDs from outside that were refused"),
     Metric("obskit_build_info", "gauge", ("version", "service", "service_version", "env", "python"), "Always 1"),
     Metric("obskit_internal_errors_total", "counter", ("where",), "Errors contained inside obskit"),
     Metric("obskit_lost_total", "counter", ("signal", "reason"), "Telemetry lost"),
+    Metric("obskit_workers", "gauge", (), "Processes that share these metrics; absent where there is one"),
 )  # fmt: skip
 
 LINE_NAMES: frozenset[str] = frozenset(field.name for field in LINE)

@@ -13,6 +13,7 @@ last_errors: dict[str, str] = {}
 
 _lock = threading.RLock()
 _reporters: list[Callable[[str, str], None]] = []
+_listeners: list[Callable[[str, tuple[str, ...], int], None]] = []
 
 
 def internal_error(where: str, error: BaseException) -> None:
@@ -30,6 +31,7 @@ def internal_error(where: str, error: BaseException) -> None:
         last_errors[where] = text
     if not seen:
         _report(where, text)
+    _tell("internal_errors", (where,), 1)
 
 
 def _report(where: str, text: str) -> None:
@@ -46,6 +48,16 @@ def lose(signal: str, reason: str, count: int = 1) -> None:
     key = (signal, reason)
     with _lock:
         lost[key] = lost.get(key, 0) + count
+    _tell("lost", key, count)
+
+
+def _tell(what: str, key: tuple[str, ...], count: int) -> None:
+    for listener in _listeners:
+        try:
+            listener(what, key, count)
+        except Exception:
+            with _lock:
+                internal_errors["health.listen"] = internal_errors.get("health.listen", 0) + 1
 
 
 def on_first_error(reporter: Callable[[str, str], None]) -> None:
@@ -53,13 +65,20 @@ def on_first_error(reporter: Callable[[str, str], None]) -> None:
     _reporters.append(reporter)
 
 
+def on_count(listener: Callable[[str, tuple[str, ...], int], None]) -> None:
+    """Call *listener* with ``internal_errors`` or ``lost``, the key and what was added to it."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
 def reset() -> None:
-    """Forget all counts and reporters; for tests and for a new process configuration."""
+    """Forget all counts, reporters and listeners; for tests and for a new process configuration."""
     with _lock:
         internal_errors.clear()
         lost.clear()
         last_errors.clear()
         _reporters.clear()
+        _listeners.clear()
 
 
 def _renew_lock() -> None:
