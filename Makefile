@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-PYTHON ?= $(shell scripts/pythons --newest)
+PYTHON ?=
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --upgrade
@@ -48,8 +48,8 @@ clean: ## Remove the virtual environments and caches
 	rm -rf .venv .venv-3.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 
 $(VENV)/.made:
-	@test -n "$(PYTHON)" || { scripts/pythons --newest; exit 1; }
-	"$(PYTHON)" -m venv --clear $(VENV)
+	python="$(PYTHON)"; \
+	  python="$${python:-$$(scripts/pythons --newest)}" && "$$python" -m venv --clear $(VENV)
 	$(PIP) "pip>=25.1"
 	touch $@
 
