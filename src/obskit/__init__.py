@@ -1,11 +1,67 @@
 """Watch many services as one: correlated logs, metrics and traces in causal order."""
 
-__all__ = ["__version__"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from obskit._bootstrap import init, instrument, shutdown, status, uninstrument
+    from obskit.context import bind, correlation_id, current, is_synthetic, unbind
+    from obskit.errors import ObskitError, SettingError, UnknownInstrumentation
+    from obskit.logs import Secret, get_logger
+    from obskit.metrics import metrics_app, metrics_wsgi_app
+    from obskit.observation import extract, inject, observe, suppress, unit_of_work
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ObskitError",
+    "Secret",
+    "SettingError",
+    "UnknownInstrumentation",
+    "__version__",
+    "bind",
+    "correlation_id",
+    "current",
+    "extract",
+    "get_logger",
+    "init",
+    "inject",
+    "instrument",
+    "is_synthetic",
+    "metrics_app",
+    "metrics_wsgi_app",
+    "observe",
+    "shutdown",
+    "status",
+    "suppress",
+    "unbind",
+    "uninstrument",
+    "unit_of_work",
+]
+
+# A room is entered when one of its names is used: `import obskit` alone costs nothing.
+_ROOMS = {
+    "obskit._bootstrap": ("init", "instrument", "shutdown", "status", "uninstrument"),
+    "obskit.context": ("bind", "correlation_id", "current", "is_synthetic", "unbind"),
+    "obskit.errors": ("ObskitError", "SettingError", "UnknownInstrumentation"),
+    "obskit.logs": ("Secret", "get_logger"),
+    "obskit.metrics": ("metrics_app", "metrics_wsgi_app"),
+    "obskit.observation": ("extract", "inject", "observe", "suppress", "unit_of_work"),
+}
+_PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
+    room = _PLACES.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return version("obskit")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
