@@ -28,6 +28,15 @@ test-all-pythons: ## Run all tests on every Python >= 3.11 that is found
 	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=".venv-$$version" < /dev/null || exit 1; \
 	done
 
+.PHONY: test-oldest
+test-oldest: ## Run all tests with the oldest supported version of every dependency
+	@$(MAKE) --no-print-directory VENV=.venv-oldest PYTHON="$$(scripts/pythons | awk 'END { print $$2 }')" \
+	  test-in-oldest
+
+.PHONY: test-in-oldest
+test-in-oldest: $(VENV)/.oldest
+	$(RUN) -m pytest --deselect tests/scripts/test_notices.py $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.lint ## Check style, types and the direction of imports
 	$(RUN) -m ruff check
@@ -45,7 +54,7 @@ services: ## Install the real servers that tests use (Debian packages)
 
 .PHONY: clean
 clean: ## Remove the virtual environments and caches
-	rm -rf .venv .venv-3.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 
 $(VENV)/.made:
 	python="$(PYTHON)"; \
@@ -55,6 +64,12 @@ $(VENV)/.made:
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.made
 	$(PIP) --editable '.[demo]'
+	touch $@
+
+$(VENV)/.oldest: pyproject.toml | $(VENV)/.made
+	$(PIP) packaging
+	$(RUN) scripts/oldest > $(VENV)/oldest.txt
+	$(PIP) --constraint $(VENV)/oldest.txt --editable '.[demo]' --group test
 	touch $@
 
 $(VENV)/.lint $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/.made

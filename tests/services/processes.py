@@ -19,7 +19,6 @@ from tests.services.ports import wait_until
 
 ROOT = Path(__file__).parents[2]
 Capture = Literal["pipe", "file", "tty"]
-_ENTRY = "import sys; sys.argv[0] = 'obskit'; from obskit.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +196,4 @@ def start_process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
 @pytest.fixture
 def obskit_command() -> tuple[str, ...]:
     """Give the words that start the command line interface in this interpreter."""
-    return (sys.executable, "-c", _ENTRY)
+    return (sys.executable, "-m", "obskit")

@@ -82,6 +82,14 @@ def test_obskit_is_importable_in_the_child(start_process):
     assert output.stdout == b"obskit\n"
 
 
+def test_the_command_line_can_be_started(start_process, obskit_command):
+    """The words given are those of a working program."""
+    output = start_process(*obskit_command, "--help").wait()
+
+    assert output.returncode == 0
+    assert b"obskit" in output.stdout
+
+
 def test_wait_for_finds_output_while_the_process_runs(start_process):
     """A test can act at a moment that the output shows."""
     script = "import time; print('ready: 42', flush=True); time.sleep(60)"
