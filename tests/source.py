@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -76,16 +77,27 @@ def length(function: Function) -> int:
     return lines
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and full dotted name of everything that a file imports at run time."""
+class Import(NamedTuple):
+    """One imported name: full and dotted; lazy if it is imported inside of a function or block."""
+
+    line: int
+    name: str
+    lazy: bool
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Yield everything that a file imports at run time."""
     skipped = {id(node) for block in _typing_blocks(path) for node in ast.walk(block)}
     for node in ast.walk(tree_of(path)):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (Import(node.lineno, name, node.col_offset > 0) for name in names)
 
 
 def _typing_blocks(path: Path) -> Iterator[ast.If]:

@@ -29,7 +29,7 @@ def test_imports_are_found_in_functions_but_not_those_for_type_checkers(module):
         "import a.b\nif typing.TYPE_CHECKING:\n    import c\ndef f():\n    from d.e import g\n"
     )
 
-    assert list(source.imports(path)) == [(1, "a.b"), (5, "d.e.g")]
+    assert list(source.imports(path)) == [(1, "a.b", False), (5, "d.e.g", True)]
 
 
 @pytest.mark.parametrize(
