@@ -8,11 +8,10 @@ if TYPE_CHECKING:
     from obskit._bootstrap import init, instrument, shutdown, status, uninstrument
     from obskit.context import bind, correlation_id, current, is_synthetic, unbind
     from obskit.errors import ObskitError, SettingError, UnknownInstrumentation
+    from obskit.fields import VERSION as __version__  # noqa: N811
     from obskit.logs import Secret, get_logger
     from obskit.metrics import metrics_app, metrics_wsgi_app
     from obskit.observation import extract, inject, observe, suppress, unit_of_work
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ObskitError",
@@ -54,6 +53,10 @@ _PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 
 def __getattr__(name: str) -> object:
     room = _PLACES.get(name)
+    if name == "__version__":
+        from obskit.fields import VERSION
+
+        return VERSION
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

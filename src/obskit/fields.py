@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+VERSION = "0.1.0"
+"""Version of obskit, the same as in its distribution."""
+
 SCHEMA = "1"
 """Version of the line; it stands on the start line of each process."""
 
@@ -88,6 +91,13 @@ LINE: tuple[LineField, ...] = (
     LineField("error_message", "string", "Text of the exception", "on lines with an exception", "application"),
     LineField("error_fingerprint", "string", "Same for errors of the same kind at the same place", "on lines with an exception"),
     LineField("error_stack", "string", "Stack, root cause first, without local variables", "on lines with an exception"),
+    LineField("schema", "string", "Version of these fields", "on the first line of a process"),
+    LineField("obskit_version", "string", "Version of obskit", "on the first line of a process"),
+    LineField("python_version", "string", "Version of Python", "on the first line of a process"),
+    LineField("obskit_failed", "array", "Parts of obskit that do not work", "on the first line of a process, if any"),
+    LineField("obskit_problem", "string", "Which setting is not understood", "on lines about settings"),
+    LineField("obskit_where", "string", "Part of obskit that had an error of its own", "on lines about such errors"),
+    LineField("obskit_error", "string", "What the error of obskit's own said", "on lines about such errors"),
     LineField("obskit_truncated", "integer", "Bytes taken off to keep the line within its budget", "on shortened lines"),
     LineField("obskit_degraded", "integer", "Values that could not be written as they are", "on degraded lines"),
 )  # fmt: skip

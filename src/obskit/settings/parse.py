@@ -1,0 +1,133 @@
+"""Turn the text of a setting into its value, or say what would be allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+Parse = Callable[[str], Any]
+
+
+def boolean(text: str) -> bool:
+    """Return True or False."""
+    word = text.lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the words between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def one_of(*allowed: str) -> Parse:
+    """Return a parser that takes one of the *allowed* words."""
+
+    def parse(text: str) -> str:
+        word = text.lower()
+        if word not in allowed:
+            raise ValueError(f"must be {' or '.join(filter(None, allowed))}")
+        return word
+
+    return parse
+
+
+def propagators(text: str) -> tuple[str, ...]:
+    """Return the names of propagation formats."""
+    chosen = names(text.lower())
+    if not set(chosen) <= {"correlation", "w3c", "b3", "b3multi"}:
+        raise ValueError("must be any of correlation, w3c, b3, b3multi, with commas between")
+    return chosen
+
+
+def number(text: str) -> float:
+    """Return a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if value - value != 0.0:
+        raise ValueError("must be a finite number")
+    return value
+
+
+def ratio(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = number(text)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError("must be from 0 to 1")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a whole number from 0 on."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 15:
+        raise ValueError("must be a whole number from 0 on")
+    return int(text)
+
+
+_SIZES = {"kib": 1024, "mib": 1024**2, "gib": 1024**3, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def size(text: str) -> int:
+    """Return a number of bytes; ``8MiB``, ``64 k`` and the like are understood."""
+    word, factor = text.lower(), 1
+    for suffix, size in _SIZES.items():
+        if word.endswith(suffix):
+            word, factor = word.removesuffix(suffix), size
+            break
+    try:
+        value = number(word.strip())
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 2**50:
+        raise ValueError("must be a number of bytes, also with KiB, MiB or GiB behind it")
+    return int(value * factor)
+
+
+def port(text: str) -> int | None:
+    """Return a port, or None for ``off``."""
+    word = text.lower()
+    if word in ("off", "none"):
+        return None
+    if not (word.isascii() and word.isdecimal()) or len(word) > 5 or int(word) > 65535:
+        raise ValueError("must be a port from 0 to 65535, or off")
+    return int(word)
+
+
+def as_is(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+def header(text: str) -> str:
+    """Return the name of an HTTP header (a token of RFC 9110)."""
+    if not all(char.isascii() and (char.isalnum() or char in "!#$%&'*+-.^_`|~") for char in text):
+        raise ValueError("must be the name of a header")
+    return text
+
+
+def level(text: str) -> str:
+    """Return the text if all levels in it are known."""
+    from logging import getLevelNamesMapping
+
+    known = getLevelNamesMapping()
+    for item in names(text):
+        level = item.rpartition("=")[2].strip().upper()
+        if level not in known and not (level.isascii() and level.isdecimal()):
+            raise ValueError("must be a level (DEBUG, INFO, ...), or name=LEVEL,name=LEVEL")
+    return text
+
+
+def stream(text: str) -> str:
+    """Return the text if it names a stream or a file."""
+    number = text[3:]
+    if text.startswith("fd:") and not (number.isascii() and number.isdecimal()):
+        raise ValueError("must be stdout, stderr, fd:N or a path")
+    return text

@@ -1,0 +1,82 @@
+"""Know the program that runs: its name, and whose its streams are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+# What `obskit run` tells the program that it starts, beside the settings.
+LAUNCH = "OBSKIT_LAUNCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What `obskit run` tells: the program's name, and which streams are its launcher's own.
+
+    A stream is named by device and inode, so that a child whose output its parent reads
+    knows that this is not where lines belong.
+    """
+
+    program: str = ""
+    streams: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{','.join(self.streams)} {self.program}"
+
+
+def stream_name(descriptor: int) -> str:
+    """Return device and inode of what *descriptor* is open for; empty where it is closed."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def launch(environ: Mapping[str, str] | None = None) -> Launch:
+    """Return what `obskit run` told this process; an empty Launch if it did not start it."""
+    text = (os.environ if environ is None else environ).get(LAUNCH, "")
+    streams, space, program = text.partition(" ")
+    return Launch(program, tuple(filter(None, streams.split(",")))) if space else Launch()
+
+
+# Programs that run another one, which stands in their arguments.
+SERVERS = frozenset(
+    {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "flask", "celery"}
+)
+_TAKES_A_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+
+
+def program_name(words: list[str]) -> str:
+    """Return a name for the service that the command *words* (without `python`) starts."""
+    words = _without_interpreter_options(words)
+    if not words or words[0].startswith("-c"):
+        return "python"
+    name = words[1] if words[0] == "-m" and len(words) > 1 else words[0]
+    name = os.path.basename(name).removesuffix(".py").partition(".")[0]
+    if name in SERVERS:
+        return _application(words) or name
+    return name.lstrip("-") or "python"
+
+
+def _without_interpreter_options(words: list[str]) -> list[str]:
+    while words and words[0].startswith("-") and words[0][:2] not in ("-m", "-c"):
+        words = words[2:] if words[0] in _TAKES_A_VALUE else words[1:]
+    if words and words[0][:2] == "-m" and len(words[0]) > 2:
+        words = ["-m", words[0][2:], *words[1:]]
+    return words
+
+
+def _application(words: list[str]) -> str:
+    """Return ``shop`` for ``shop.main:app``, ``--app shop`` and ``-A shop``."""
+    for before, word in pairwise(words):
+        option, _, value = word.partition("=")
+        if before in ("-A", "--app"):
+            option, value = "--app", word
+        module, colon, variable = (value if option == "--app" else word).partition(":")
+        named = option == "--app" or (colon and variable[:1].isalpha())
+        if named and module.replace(".", "").isidentifier():
+            return module.partition(".")[0]
+    return ""

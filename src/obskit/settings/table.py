@@ -1,0 +1,151 @@
+"""List every setting, once: its type, default and meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from obskit.settings import parse
+
+PREFIX = "OBSKIT_"
+
+
+def _setting(
+    default: Any,
+    parser: parse.Parse,
+    meaning: str,
+    shown: str | None = None,
+    *,
+    hidden: bool = False,
+) -> Any:
+    metadata = {"parse": parser, "meaning": meaning, "shown": shown, "hidden": hidden}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The values in force.
+
+    ``sources`` says of each name where its value came from, ``problems`` which values were
+    not understood (the default is used instead).
+    """
+
+    service: str = _setting(
+        "", parse.as_is, "Name of this service", "`OTEL_SERVICE_NAME`, else the program's name"
+    )
+    version: str = _setting(
+        "", parse.as_is, "Version of this service", "from OpenTelemetry's variables"
+    )
+    env: str = _setting(
+        "",
+        parse.as_is,
+        "Environment it runs in, such as `production`",
+        "from OpenTelemetry's variables",
+    )
+    enabled: bool = _setting(
+        True, parse.boolean, "`0` makes obskit inert: nothing is hooked, loggers print as before"
+    )
+    log_format: str = _setting(
+        "", parse.one_of("", "json", "console"), "Form of the lines: `json` or `console`",
+        "`console` on a terminal, else `json`",
+    )  # fmt: skip
+    log_level: str = _setting(
+        "INFO", parse.level, "Lowest level written; also `name=LEVEL,name=LEVEL`"
+    )
+    log_stream: str = _setting(
+        "stdout", parse.stream, "Where lines go: `stdout`, `stderr`, `fd:N`, or a file's path"
+    )
+    log_queue: int = _setting(
+        8 * 1024**2, parse.size,
+        "Bytes kept for a stalled stream, then lines are dropped, counted; `0`: the caller waits",
+        "8 MiB",
+    )  # fmt: skip
+    log_line: int = _setting(
+        0, parse.size, "Longest line in bytes", "4096 on a pipe or socket, else 16000"
+    )
+    access_log: str = _setting(
+        "replace", parse.one_of("replace", "keep"),
+        "`keep` writes the server's own access lines beside the summary line",
+    )  # fmt: skip
+    capture: bool = _setting(
+        True, parse.boolean, "Turn print, warnings, uncaught errors and other loggers into lines"
+    )
+    capture_fd: bool = _setting(
+        False,
+        parse.boolean,
+        "Also capture what C code and child processes write to descriptors 1 and 2",
+    )
+    redact: tuple[str, ...] = _setting(
+        (), parse.names, "Further key names whose values are never written", "a built-in list"
+    )
+    metrics_port: int | None = _setting(9464, parse.port, "Port of the metrics endpoint, or `off`")
+    metrics_host: str = _setting("127.0.0.1", parse.as_is, "Address of the metrics endpoint")
+    series_budget: int = _setting(
+        500,
+        parse.count,
+        "Most label combinations of one metric; the rest is counted as `__overflow__`",
+    )
+    zipkin: str = _setting(
+        "", parse.as_is, "Base URL of a Zipkin server; without it no span is sent", "none"
+    )
+    trace_ratio: float = _setting(
+        1.0, parse.ratio, "Share of new traces that are sampled, 0 to 1; a caller's decision wins"
+    )
+    trust: str = _setting(
+        "auto", parse.one_of("auto", "internal", "edge"),
+        "Whether IDs from outside are continued (`internal`) or replaced (`edge`);"
+        " `auto` continues those of callers at loopback and private addresses",
+    )  # fmt: skip
+    internal_hosts: tuple[str, ...] = _setting(
+        (), parse.names, "Further host suffixes and networks that are ours", "none"
+    )
+    propagate: tuple[str, ...] = _setting(
+        ("correlation", "w3c"), parse.propagators,
+        "What is sent on: any of `correlation`, `w3c`, `b3`, `b3multi`",
+    )  # fmt: skip
+    correlation_header: str = _setting(
+        "X-Correlation-ID", parse.header, "Name of the header with the correlation ID"
+    )
+    instrument: tuple[str, ...] = _setting(
+        (), parse.names, "Names of libraries to instrument, or `-name` to leave one out",
+        "all that are installed",
+    )  # fmt: skip
+    request_log: bool = _setting(
+        True, parse.boolean, "Write one summary line for each request, message and task"
+    )
+    server_timing: bool = _setting(True, parse.boolean, "Send `Server-Timing` to internal callers")
+    demo_clock_offset: float = _setting(
+        0.0,
+        parse.number,
+        "Seconds added to the timestamp of each line, to play a wrong clock",
+        hidden=True,
+    )
+    report_file: str = _setting(
+        "", parse.as_is, "Where each process leaves its status when it ends", "none", hidden=True
+    )
+    sources: Mapping[str, str] = field(default_factory=dict, metadata={"internal": True})
+    problems: tuple[str, ...] = field(default=(), metadata={"internal": True})
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {
+    item.name: item for item in dataclasses.fields(Settings) if "internal" not in item.metadata
+}
+
+
+def environment_name(name: str) -> str:
+    """Return the environment variable of setting *name*."""
+    return PREFIX + name.upper()
+
+
+def default_text(name: str) -> str:
+    """Return the default of setting *name* as people write it."""
+    item = FIELDS[name]
+    shown: str | None = item.metadata["shown"]
+    if shown is not None:
+        return shown
+    value = item.default
+    if isinstance(value, bool):
+        return "`1`" if value else "`0`"
+    return f"`{','.join(value) if isinstance(value, tuple) else value}`"
