@@ -1,19 +1,31 @@
 """List every setting, once; find out its value and where it came from."""
 
 from obskit.settings.parse import FALSE, TRUE
-from obskit.settings.program import LAUNCH, Launch, launch, program_name, stream_name
+from obskit.settings.program import (
+    FAMILY,
+    LAUNCH,
+    Launch,
+    bequeath_family,
+    inherited_family,
+    launch,
+    program_name,
+    stream_name,
+)
 from obskit.settings.resolve import parsed, resolve
 from obskit.settings.table import FIELDS, Settings, default_text, environment_name
 
 __all__ = [
     "FALSE",
+    "FAMILY",
     "FIELDS",
     "LAUNCH",
     "TRUE",
     "Launch",
     "Settings",
+    "bequeath_family",
     "default_text",
     "environment_name",
+    "inherited_family",
     "launch",
     "parsed",
     "program_name",

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 # What `obskit run` tells the program that it starts, beside the settings.
 LAUNCH = "OBSKIT_LAUNCH"
+# What a process tells those that it starts: with whom they share their metrics.
+FAMILY = "OBSKIT_METRICS_FAMILY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,19 @@ def launch(environ: Mapping[str, str] | None = None) -> Launch:
     text = (os.environ if environ is None else environ).get(LAUNCH, "")
     streams, space, program = text.partition(" ")
     return Launch(program, tuple(filter(None, streams.split(",")))) if space else Launch()
+
+
+def inherited_family() -> str:
+    """Return the name of the family that an ancestor shares its metrics with, or nothing."""
+    return os.environ.get(FAMILY, "")
+
+
+def bequeath_family(name: str | None) -> None:
+    """Leave the *name* of our family to the processes that we start; None takes it back."""
+    if name is None:
+        os.environ.pop(FAMILY, None)
+    else:
+        os.environ[FAMILY] = name
 
 
 # Programs that run another one, which stands in their arguments.

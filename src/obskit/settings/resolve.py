@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from obskit.errors import SettingError
-from obskit.settings.program import LAUNCH, launch, program_name
+from obskit.settings.program import FAMILY, LAUNCH, launch, program_name
 from obskit.settings.table import FIELDS, PREFIX, Settings, environment_name
 
 # Ours, but no settings.
-FOREIGN = frozenset({LAUNCH, "OBSKIT_REQUIRE_SERVICES"})
+FOREIGN = frozenset({FAMILY, LAUNCH, "OBSKIT_REQUIRE_SERVICES"})
 
 
 def resolve(

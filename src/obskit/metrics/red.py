@@ -1,0 +1,198 @@
+"""Count rate, errors and duration of every unit of work, as the recipe of its kind says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from obskit.metrics import exemplars, lifecycle
+from obskit.metrics.budget import Key, counts, table
+from obskit.observation import Observation, dependency
+
+CLIENT_GONE = "499"
+STATUSES = {status: str(status) for status in range(100, 600)}
+EXEMPLAR_PAUSE_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Say which metrics a kind of work has; their labels are in the dictionary.
+
+    *labels* names those of the observation that its duration has, beside the outcome;
+    ``name`` stands for the observation's own name. With *ingress* it is counted where the
+    correlation ID came from.
+    """
+
+    duration: str
+    labels: tuple[str, ...]
+    requests: str = ""
+    active: str = ""
+    ingress: bool = False
+
+
+_TASK = Recipe("task_duration_seconds", ("task_name",), ingress=True)
+
+# By protocol, then by kind.
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "http": {
+        "server": Recipe(
+            "http_server_request_duration_seconds",
+            ("http_request_method", "http_route"),
+            requests="http_server_requests_total",
+            active="http_server_active_requests",
+            ingress=True,
+        ),
+        "client": Recipe(
+            "http_client_request_duration_seconds", ("http_request_method", "server_address")
+        ),
+    },
+    "task": {"consumer": _TASK, "internal": _TASK},
+    "": {"internal": Recipe("operation_duration_seconds", ("name",))},
+}
+
+
+class Red:
+    """Listen to units of work and keep their rate, errors and duration."""
+
+    def __init__(self) -> None:
+        self._meters = {
+            protocol: {kind: Meter(recipe) for kind, recipe in kinds.items()}
+            for protocol, kinds in RECIPES.items()
+        }
+
+    def start(self, observation: Observation) -> None:
+        """Count the beginning of *observation*."""
+        if lifecycle.server.is_due and observation.entry:
+            lifecycle.server.start()
+        meters = self._meters.get(observation.protocol)
+        meter = meters and meters.get(observation.kind._value_)
+        if meter:
+            meter.start(observation)
+
+    def end(self, observation: Observation) -> None:
+        """Count the end of *observation*; what began before a fork is its parent's to count."""
+        meters = self._meters.get(observation.protocol)
+        meter = meters and meters.get(observation.kind._value_)
+        if meter and observation.started_ns > lifecycle.born_ns:
+            meter.end(observation)
+
+
+class Meter:
+    """Keep the metrics of one recipe."""
+
+    __slots__ = ("_active", "_durations", "_ingress", "_read", "_requests", "_rows")
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._read = _reader(recipe.labels)
+        self._active = table(recipe.active) if recipe.active else None
+        self._durations = table(recipe.duration, Duration)
+        # Looked up directly where time counts; what is not among them yet, the table admits.
+        self._rows = self._durations.rows
+        self._requests = Requests(recipe.requests) if recipe.requests else None
+        self._ingress = Ingress() if recipe.ingress else None
+
+    def start(self, observation: Observation) -> None:
+        """Count *observation* as running."""
+        if self._active is not None:
+            self._active.row((observation.labels["http_request_method"],)).inc()
+
+    def end(self, observation: Observation) -> None:
+        """Count *observation* as done."""
+        if self._active is not None:
+            self._active.row((observation.labels["http_request_method"],)).dec()
+        key = (*self._read(observation), observation.outcome)
+        (self._rows.get(key) or self._durations.row(key)).observe(observation)
+        if self._ingress is not None:
+            caller = self._ingress.count(observation)
+            if self._requests is not None:
+                self._requests.count(observation, key, caller)
+
+
+class Duration:
+    """One child of a histogram of durations, with its exemplar."""
+
+    __slots__ = ("_exemplar_ns", "_observe", "_slowest_ns")
+
+    def __init__(self, child: Any) -> None:
+        self._observe = child.observe
+        self._exemplar_ns = -EXEMPLAR_PAUSE_NS
+        self._slowest_ns = 0
+
+    def observe(self, observation: Observation) -> None:
+        """Count the duration; give it an exemplar if it failed, is slow, or none is recent."""
+        took = observation.duration_ns
+        now = observation.started_ns + took
+        if (
+            took <= self._slowest_ns
+            and now - self._exemplar_ns < EXEMPLAR_PAUSE_NS
+            and observation.outcome == "ok"
+        ):
+            self._observe(took / 1e9)
+            return
+        self._exemplar_ns = now
+        self._slowest_ns = took
+        self._observe(took / 1e9, exemplars.labels(observation.context, observation.outcome))
+
+
+class Ingress:
+    """Count where the correlation IDs of units of work came from."""
+
+    __slots__ = ("_invalid", "_rows", "_sources")
+
+    def __init__(self) -> None:
+        self._sources = counts("obskit_ingress_correlation_total")
+        self._rows = self._sources.rows
+        self._invalid = counts("obskit_correlation_invalid_total")
+
+    def count(self, observation: Observation) -> str:
+        """Count the source of *observation* and return its caller, if that can be believed."""
+        here = observation.context
+        if here is None:
+            return ""
+        unit = here.unit
+        caller = (unit.caller or "") if unit.trusted else ""
+        key = (unit.correlation_source, caller)
+        (self._rows.get(key) or self._sources.row(key))()
+        if observation.invalid_id:
+            self._invalid.row((observation.invalid_id,))()
+        return caller
+
+
+class Requests:
+    """Count requests by everything that says whose fault they were."""
+
+    __slots__ = ("_rows", "_table")
+
+    def __init__(self, name: str) -> None:
+        self._table = counts(name)
+        self._rows = self._table.rows
+
+    def count(self, observation: Observation, key: Key, caller: str) -> None:
+        """Count *observation*, whose duration has the labels *key*."""
+        here = observation.context
+        blamed = dependency(observation) if observation.outcome == "dependency" else ""
+        synthetic = "false" if here is None or here.unit.synthetic is None else "true"
+        full = (*key, _status(observation), caller, blamed, synthetic)
+        (self._rows.get(full) or self._table.row(full))()
+
+
+def _status(observation: Observation) -> str:
+    """Return the code label; whoever raises without having answered gets a 500 from its server."""
+    if observation.outcome == "client_gone":
+        return CLIENT_GONE
+    status = observation.status
+    if status is None:
+        return "" if observation.error is None else "500"
+    return STATUSES.get(status) or str(status)
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Observation], Key]:
+    """Return what reads the labels called *names* off an observation."""
+    if names == ("name",):
+        return lambda observation: (observation.name,)
+    if len(names) == 1:
+        return lambda observation: (observation.labels[names[0]],)
+    pick = itemgetter(*names)
+    return lambda observation: pick(observation.labels)

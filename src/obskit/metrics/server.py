@@ -1,0 +1,276 @@
+"""Serve the metrics on a port of their own, from whichever process of the family can."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from obskit import health, observation
+from obskit.metrics import catalogue
+from obskit.metrics.apps import Answer, answer, text
+from obskit.metrics.family import Family, take_lock
+from obskit.metrics.workers import current
+
+log = logging.getLogger("obskit.metrics")
+
+PERIOD = 0.5
+PATIENCE = 5.0
+MOST_CONNECTIONS = 8
+BACKLOG = 16
+
+
+class Server:
+    """A thread that answers scrapes, or waits until it is its turn to do so.
+
+    Of a family only the holder of one lock listens; the others try to get it about once a
+    second. The thread rests while the process forks.
+    """
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.is_due = False
+        self._wanted: tuple[str, int] | None = None
+        self._family: Family | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._listener: socket.socket | None = None
+        self._lock: int | None = None
+        self._turns: Turns | None = None
+        self._talking: set[threading.Thread] = set()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Where this process listens, if it does."""
+        return None if self._listener is None else self._listener.getsockname()[:2]
+
+    def configure(self, host: str, port: int, family: Family | None) -> None:
+        """Say where to listen, and with whom to share the port."""
+        self._wanted = (host, port)
+        self._family = family
+
+    def start(self) -> None:
+        """Begin to serve or to wait; idempotent."""
+        self.is_due = False
+        if self._wanted is None or self._turns is not None:
+            return
+        try:
+            self._turns = Turns(self._take_turn)
+        except Exception as error:
+            health.internal_error("metrics.server", error)
+
+    def rest(self, longest_wait: float) -> None:
+        """Stop the threads, but keep port and lock: who connects now is answered later."""
+        turns, self._turns = self._turns, None
+        if turns is None:
+            return
+        deadline = time.monotonic() + longest_wait
+        turns.end()
+        for thread in (turns.thread, *self._talking):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def stop(self) -> None:
+        """Stop serving and give port and lock away."""
+        self.is_due = False
+        self._wanted = None
+        self.rest(PERIOD)
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open, as after a fork, without touching what others hold open."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._lock)
+        if self._turns is not None:
+            self._turns.close()
+        self._forget()
+
+    def parent_after_fork(self) -> None:
+        """Go on; begin, if this process is to live as a parent."""
+        self.start()
+
+    def child_after_fork(self) -> None:
+        """Leave port and lock to the parent; our turn comes when we work, or fork."""
+        self.close()
+        self.is_due = self._wanted is not None
+
+    def _take_turn(self, turns: Turns) -> None:
+        may_accept = self._has_lock() and self._listens()
+        if turns.wait(self._listener):
+            if may_accept:
+                self._accept()
+        elif not turns.ended:
+            # The start is over: spare the first request the import, and be counted as a worker.
+            catalogue.load()
+            current.settle_early()
+
+    def _has_lock(self) -> bool:
+        """Tell whether it is our turn; where there is no folder to lock in, it always is."""
+        if self._lock is None and self._family is not None:
+            try:
+                self._family.enter()
+            except OSError:
+                self._family = None
+            else:
+                self._try_lock(self._family)
+        return self._lock is not None or self._family is None
+
+    def _try_lock(self, family: Family) -> None:
+        with contextlib.suppress(PermissionError):  # the head is another user, and serves
+            self._lock = take_lock(family.folder / "port.lock")
+            if self._lock is not None:
+                family.wipe_strangers()
+
+    def _listens(self) -> bool:
+        if self._listener is not None:
+            return True
+        if self._wanted is None:
+            return False
+        host, port = self._wanted
+        try:
+            self._listener = _listen(host, port)
+        except OSError as error:
+            self._report(error, host, port)
+            return False
+        self.trouble = ""
+        return True
+
+    def _report(self, error: OSError, host: str, port: int) -> None:
+        """Say once why there is no port; it is tried again, since its holder may end."""
+        if self.trouble:
+            return
+        self.trouble = (
+            f"metrics cannot be served on {host}:{port}: {error.strerror or error};"
+            " set OBSKIT_METRICS_PORT to another port, or to off"
+        )
+        health.internal_error("metrics.port", OSError(self.trouble))
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            if len(self._talking) >= MOST_CONNECTIONS:
+                connection.close()
+                return
+            thread = threading.Thread(target=self._talk, args=(connection,), daemon=True)
+            self._talking.add(thread)
+            thread.start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        try:
+            with observation.suppress(), connection:
+                connection.settimeout(PATIENCE)
+                _handle(connection)
+        except OSError:
+            pass
+        except Exception as error:
+            health.internal_error("metrics.server", error)
+        finally:
+            self._talking.discard(threading.current_thread())
+
+
+class Turns:
+    """A daemon thread that calls a function again and again until it is ended."""
+
+    def __init__(self, take_turn: Callable[[Turns], None]) -> None:
+        self.ended = False
+        self._take_turn = take_turn
+        self._wake = socket.socketpair()
+        self.thread = threading.Thread(target=self._run, name="obskit-metrics", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(AttributeError, ValueError):
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        with observation.suppress():
+            while not self.ended:
+                try:
+                    self._take_turn(self)
+                except Exception as error:
+                    health.internal_error("metrics.server", error)
+                    self.wait(None)
+        self.close()
+
+    def wait(self, listener: socket.socket | None) -> bool:
+        """Wait a while; tell whether somebody connects to *listener*."""
+        poll = select.poll()
+        poll.register(self._wake[0], select.POLLIN)
+        if listener is not None:
+            poll.register(listener, select.POLLIN)
+        mine = self._wake[0].fileno()
+        return any(number != mine for number, _ in poll.poll(PERIOD * 1000))
+
+    def end(self) -> None:
+        """Let the thread end soon."""
+        self.ended = True
+        with contextlib.suppress(OSError):
+            self._wake[1].send(b"x")
+
+    def close(self) -> None:
+        """Close what a wait needs."""
+        for end in self._wake:
+            end.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _handle(connection: socket.socket) -> None:
+    """Answer one request; the standard library's parser is imported when the first one comes."""
+    from http.server import BaseHTTPRequestHandler
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = "obskit", ""
+        timeout = PATIENCE
+
+        def send(self) -> None:
+            reply = route(self.command, self.path, dict(self.headers.items()))
+            self.send_response(reply.status, reply.reason)
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply.body if self.command != "HEAD" else b"")
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):
+                return self.send
+            raise AttributeError(name)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Keep quiet: scrapes are no part of the service's work."""
+
+    Handler(connection, connection.getpeername(), None)  # type: ignore[arg-type]
+
+
+def route(method: str, target: str, headers: dict[str, str]) -> Answer:
+    """Return the answer to a request of the metrics port."""
+    path = target.partition("?")[0]
+    if path.rstrip("/") == "/metrics":
+        named = {name.lower(): value for name, value in headers.items()}
+        return answer(method, named.get("accept"), named.get("accept-encoding"))
+    if path == "/":
+        return text(200, "OK", "This is obskit. The metrics are at /metrics.\n")
+    return text(404, "Not Found", "There is nothing here. The metrics are at /metrics.\n")

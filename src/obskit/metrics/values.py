@@ -1,0 +1,240 @@
+"""Keep the numbers behind metrics: in memory, or in a file shared with sibling processes.
+
+prometheus_client asks its ``values.ValueClass`` for every number it keeps, and decides at
+import time whether that is one process or many. `Value` can stand there instead: where it
+keeps its number is the process's *home*, which may change at any time, as after a fork.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from obskit import health
+
+Cells: TypeAlias = "memoryview[float]"
+
+
+class Identity(NamedTuple):
+    """Say which number of which metric a value is, in prometheus_client's words."""
+
+    kind: str
+    metric: str
+    sample: str
+    label_names: tuple[str, ...]
+    label_values: tuple[str, ...]
+    help: str
+    mode: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the number dies with its process."""
+        return self.mode.startswith("live")
+
+
+class Home(Protocol):
+    """A place where numbers are kept. *era* is the same for all homes of one process."""
+
+    era: object
+    shared: bool
+
+    def place(self, identity: Identity) -> tuple[Cells | None, int]:
+        """Return the doubles to write to, if any, and the index of the number among them."""
+
+    def keep_exemplar(self, identity: Identity, exemplar: Any) -> None:
+        """Remember an exemplar where siblings can read it."""
+
+
+class Memory:
+    """Keep numbers in this process alone."""
+
+    shared = False
+
+    def __init__(self, era: object) -> None:
+        self.era = era
+
+    def place(self, identity: Identity) -> tuple[Cells | None, int]:
+        """Return nothing: the value's own attribute is all there is."""
+        return None, 0
+
+    def keep_exemplar(self, identity: Identity, exemplar: Any) -> None:
+        """Do nothing: the value itself holds its exemplar."""
+
+
+class Unsettled(Memory):
+    """Stand for the home of a process that has not needed one yet."""
+
+
+# Reentrant, because a signal handler or a finalizer may count while its thread is in here.
+_lock = threading.RLock()
+_home: Home = Memory(object())
+_settle: Callable[[], Home] | None = None
+_values: weakref.WeakSet[Value] = weakref.WeakSet()
+
+
+class Value:
+    """Hold one number, in the form that prometheus_client expects of a value class."""
+
+    __slots__ = (
+        "__weakref__", "_cells", "_exemplar", "_home", "_identity", "_index", "_number",
+    )  # fmt: skip
+
+    _multiprocess = False
+
+    def __init__(
+        self,
+        typ: str,
+        metric_name: str,
+        name: str,
+        labelnames: Iterable[str],
+        labelvalues: Iterable[str],
+        help_text: str,
+        multiprocess_mode: str = "",
+        **_: Any,
+    ) -> None:
+        self._identity = Identity(
+            typ, metric_name, name, tuple(labelnames), tuple(labelvalues), help_text,
+            multiprocess_mode,
+        )  # fmt: skip
+        self._number = 0.0
+        self._exemplar: Any = None
+        self._home: Home | None = None
+        self._cells: Cells | None = None
+        self._index = 0
+        with _lock:
+            self._move()
+            _values.add(self)
+
+    def inc(self, amount: float) -> None:
+        """Add *amount*."""
+        with _lock:
+            if self._home is not _home:
+                self._move()
+            if self._cells is None:
+                self._number += amount
+            else:
+                self._cells[self._index] += amount
+
+    def set(self, value: float, timestamp: float | None = None) -> None:
+        """Replace the number; *timestamp* decides which of several processes was last."""
+        with _lock:
+            if self._home is not _home:
+                self._move()
+            if self._cells is None:
+                self._number = value
+            else:
+                self._cells[self._index] = value
+                self._cells[self._index + 1] = timestamp or 0.0
+
+    def get(self) -> float:
+        """Return the number that this process (and its predecessors in the slot) have made."""
+        with _lock:
+            if self._home is not _home:
+                self._move()
+            return self.number
+
+    def set_exemplar(self, exemplar: Any) -> None:
+        """Keep *exemplar* in place of the last one."""
+        self._exemplar = exemplar
+        home = self._home
+        if home is None or not home.shared:
+            return
+        try:
+            with _lock:
+                home.keep_exemplar(self._identity, exemplar)
+        except Exception as error:
+            health.internal_error("metrics.exemplar", error)
+
+    def get_exemplar(self) -> Any:
+        """Return the last exemplar of this process."""
+        return self._exemplar
+
+    @property
+    def number(self) -> float:
+        """The number as it stands, without moving."""
+        return self._number if self._cells is None else self._cells[self._index]
+
+    def _move(self) -> None:
+        """Take the number along to the process's home; one inherited by a fork stays behind."""
+        home = _settled()
+        kept = self._home is not None and self._home.era is home.era
+        carried = self.number if kept else 0.0
+        self._home, self._number, self._cells = home, carried, None
+        try:
+            cells, self._index = home.place(self._identity)
+        except Exception as error:
+            health.internal_error("metrics.file", error)
+            return
+        if cells is not None:
+            self._join(cells, carried)
+
+    def _join(self, cells: Cells, carried: float) -> None:
+        """Go on where the last process in this slot has stopped."""
+        if self._identity.kind != "gauge":
+            cells[self._index] += carried
+        elif carried:
+            cells[self._index] = carried
+        self._cells = cells
+
+
+def _settled() -> Home:
+    global _home
+    if isinstance(_home, Unsettled):
+        home = _settle() if _settle is not None else Memory(_home.era)
+        _home = home
+    return _home
+
+
+def home() -> Home:
+    """Return the home of this process, as it stands."""
+    return _home
+
+
+def use(home: Home) -> None:
+    """Make *home* the place where all numbers are kept from their next change on."""
+    global _home
+    with _lock:
+        _home = home
+
+
+def settle_by(settle: Callable[[], Home]) -> None:
+    """Let *settle* find the home of a process that needs one; it must not raise."""
+    global _settle
+    _settle = settle
+
+
+def settle() -> None:
+    """Find the home of this process now, if it has none yet."""
+    with _lock:
+        _settled()
+
+
+def all_values() -> Iterator[Value]:
+    """Iterate over the values that are in use."""
+    with _lock:
+        known = list(_values)
+    return iter(known)
+
+
+def move_all() -> None:
+    """Bring every number to the home of this process now."""
+    for value in all_values():
+        value.get()
+
+
+def before_fork(longest_wait: float) -> bool:
+    """Wait until no other thread is changing a number; tell whether that came true."""
+    return _lock.acquire(timeout=longest_wait)
+
+
+def parent_after_fork() -> None:
+    """Let the other threads go on."""
+    _lock.release()
+
+
+def child_after_fork() -> None:
+    """Replace the lock, whose holder may not exist in this process."""
+    global _lock
+    _lock = threading.RLock()
