@@ -13,10 +13,12 @@ from typing import Any
 
 SAMPLED = 1
 RANDOM = 2
+# B3's debug: recorded whatever any sampler says, in all services behind this one too.
+DEBUG = 4
 
 
 class FailedCall:
-    """Remember the outgoing call that failed last in a unit of work."""
+    """Remember an outgoing call that failed."""
 
     __slots__ = ("error", "library", "outcome", "peer", "status")
 
@@ -47,11 +49,13 @@ class Unit:
         "client_correlation_id",
         "correlation_id",
         "correlation_source",
-        "failed_call",
+        "failed_calls",
         "fields",
         "flags",
         "hop",
+        "left",
         "links",
+        "outer",
         "parent_span_id",
         "root_span_id",
         "running",
@@ -100,13 +104,23 @@ class Unit:
         self.fields: dict[str, Any] = {}
         self.call_count = 0
         self.call_seconds = 0.0
-        self.failed_call: FailedCall | None = None
+        # The outgoing calls that failed and did not recover, the last one first.
+        self.failed_calls: tuple[FailedCall, ...] = ()
         self.wire: object = None
+        # The spans that were left while others were attached, and what lay below each.
+        self.left: dict[str, Context] | None = None
+        # Where to go back to, if this unit was over before its context was detached.
+        self.outer: tuple[Context, Any] | None = None
 
     @property
     def sampled(self) -> bool:
         """Tell whether the spans of this operation are to be kept."""
         return bool(self.flags & SAMPLED)
+
+    @property
+    def failed_call(self) -> FailedCall | None:
+        """The outgoing call that failed last and did not recover."""
+        return self.failed_calls[0] if self.failed_calls else None
 
 
 class Context:
@@ -229,18 +243,9 @@ def bind(**fields: Any) -> None:
     context = _current.get()
     if context is None:
         context = Context(PROCESS, "", None, {})
-    unit = context.unit
-    if unit is not PROCESS:
-        unit.fields.update(fields)
-    _current.set(
-        Context(
-            unit,
-            context.span_id,
-            context.parent_span_id,
-            {**context.fields, **fields},
-            exit=context.exit,
-        )
-    )
+    if context.unit is not PROCESS:
+        context.unit.fields.update(fields)
+    _current.set(with_fields(context, {**context.fields, **fields}))
 
 
 def unbind(*names: str) -> None:
@@ -249,11 +254,12 @@ def unbind(*names: str) -> None:
     if context is None:
         return
     fields = {name: value for name, value in context.fields.items() if name not in names}
-    _current.set(
-        Context(
-            context.unit, context.span_id, context.parent_span_id, fields, exit=context.exit
-        )
-    )
+    _current.set(with_fields(context, fields))
+
+
+def with_fields(context: Context, fields: dict[str, Any]) -> Context:
+    """Return *context* with *fields* in place of its own; it is not attached."""
+    return Context(context.unit, context.span_id, context.parent_span_id, fields, exit=context.exit)
 
 
 def new_trace_id() -> str:

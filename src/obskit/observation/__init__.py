@@ -1,6 +1,6 @@
 """Observe units of work: start and end them, tell the observers, judge the outcome."""
 
-from obskit.observation.blocks import observe, unit_of_work
+from obskit.observation.blocks import message_context, observe, unit_of_work
 from obskit.observation.decorate import decorate
 from obskit.observation.lifecycle import (
     configure,
@@ -44,6 +44,7 @@ __all__ = [
     "is_timeout",
     "judge",
     "leave",
+    "message_context",
     "observe",
     "start",
     "suppress",

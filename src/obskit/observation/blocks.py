@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
-from obskit import propagation
+from obskit import health, propagation
 from obskit.observation.decorate import F, decorate
-from obskit.observation.lifecycle import end, start
-from obskit.observation.record import Observation
+from obskit.observation.lifecycle import end, is_suppressed, start
+from obskit.observation.record import Kind, Observation
+
+
+class _Open:
+    """One block that this task has entered, and those that it was in already."""
+
+    __slots__ = ("block", "observation", "outer")
+
+    def __init__(self, block: observe, observation: Observation, outer: _Open | None) -> None:
+        self.block = block
+        self.observation = observation
+        self.outer = outer
+
+
+# Each task sees its own blocks here, even where tasks share one `observe`.
+_open: ContextVar[_Open | None] = ContextVar("obskit_open", default=None)
+
+
+def _innermost() -> _Open | None:
+    """Return the block of this task that was entered last and is not left yet."""
+    found = _open.get()
+    while found is not None and not found.block.is_in(found.observation):
+        found = found.outer
+    return found
 
 
 class observe:  # noqa: N801 - reads as a verb
     """Observe a piece of your own code: a span, its duration, its error.
 
     Use it as a decorator (plain, async and generator functions) or as a context manager
-    (plain and async) around what deserves a name of its own.
+    (plain and async) around what deserves a name of its own. One instance may be used again,
+    also by several tasks at once.
 
     Args:
         name: What is done, in words without IDs: ``"charge card"``.
@@ -26,15 +50,17 @@ class observe:  # noqa: N801 - reads as a verb
     def __init__(self, name: str, **attributes: Any) -> None:
         self.name = name
         self.attributes = attributes
-        self._stack: list[Observation] = []
+        self._entered: list[Observation] = []
 
     def _new(self) -> Observation:
         return Observation(self.name, attributes=dict(self.attributes))
 
     def __enter__(self) -> Observation:
         observation = self._new()
-        start(observation)
-        self._stack.append(observation)
+        if not is_suppressed():
+            start(observation)
+        self._entered.append(observation)
+        _open.set(_Open(self, observation, _innermost()))
         return observation
 
     def __exit__(
@@ -43,7 +69,27 @@ class observe:  # noqa: N801 - reads as a verb
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        end(self._stack.pop(), error)
+        observation = self._close()
+        if observation is not None and observation.context is not None:
+            end(observation, error)
+
+    def is_in(self, observation: Observation) -> bool:
+        """Tell whether *observation* was entered here and not left yet."""
+        return observation in self._entered
+
+    def _close(self) -> Observation | None:
+        """Return what was entered here last: by this task, else (a fixture's end) by another."""
+        found = _innermost()
+        while found is not None and not (found.block is self and self.is_in(found.observation)):
+            found = found.outer
+        try:
+            observation = self._entered[-1] if found is None else found.observation
+            self._entered.remove(observation)
+        except (IndexError, ValueError) as error:
+            health.internal_error("observation.exit", error)
+            return None
+        _open.set(_innermost())
+        return observation
 
     async def __aenter__(self) -> Observation:
         return self.__enter__()
@@ -70,7 +116,8 @@ class unit_of_work(observe):  # noqa: N801 - reads as a noun in `with`
         name: What is done, in words without IDs: ``"nightly billing"``.
         correlation_id: The ID to use; 1 to 128 characters of ``A-Za-z0-9._:~+/=@-``. An
             unfit one is replaced and counted.
-        carrier: Headers of the message that is worked on, to continue its operation.
+        carrier: Headers of the message that is worked on, or the message, to continue its
+            operation: what `message_context` takes.
         attributes: Facts about this one time.
     """
 
@@ -79,21 +126,54 @@ class unit_of_work(observe):  # noqa: N801 - reads as a noun in `with`
         name: str,
         correlation_id: str | None = None,
         *,
-        carrier: Mapping[str, str] | None = None,
+        carrier: object = None,
         **attributes: Any,
     ) -> None:
         super().__init__(name, **attributes)
-        self._carrier = {str(k).lower(): str(v) for k, v in (carrier or {}).items()}
-        if correlation_id is not None:
-            self._carrier[propagation.policy().correlation_header.lower()] = str(correlation_id)
+        self._carrier = carrier
+        self._correlation_id = correlation_id
 
     def _new(self) -> Observation:
+        carrier = propagation.readable(self._carrier)
         observation = Observation(
             self.name,
             protocol="task",
             attributes=dict(self.attributes),
             labels={"task_name": self.name},
-            carrier=dict(self._carrier),
+            carrier=carrier,
         )
         observation.entry = True
+        if self._correlation_id is not None:
+            carrier[propagation.policy().correlation_header.lower()] = str(self._correlation_id)
+            observation.source = "given"
+        return observation
+
+
+class message_context(observe):  # noqa: N801 - reads as a noun in `with`
+    """Continue the operation of a message while the block runs.
+
+    Use it where obskit does not know the library that received the message, and around each
+    message of a batch. The sender's correlation ID, trace and clock are taken over; a message
+    without any begins an operation of its own.
+
+    Args:
+        message: Its headers (a mapping, or pairs, of names to text or bytes), or an object
+            that has ``headers`` (an attribute or a method).
+        name: What is done with it, in words without IDs.
+    """
+
+    def __init__(self, message: object, name: str = "message") -> None:
+        super().__init__(name)
+        self._message = message
+
+    def _new(self) -> Observation:
+        carrier = propagation.readable(self._message)
+        observation = Observation(
+            self.name,
+            Kind.CONSUMER,
+            protocol="task",
+            labels={"task_name": self.name},
+            carrier=carrier,
+        )
+        observation.source = "message"
         return observation

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
+from typing import Any
 
 from obskit import clock, context, health, propagation
-from obskit.context import Context
-from obskit.observation.outcome import judge, remember_call
-from obskit.observation.record import EXITS, Observation
+from obskit.context import Context, Unit
+from obskit.observation.outcome import is_normal_end, judge, remember_call
+from obskit.observation.record import EXITS, Kind, Observation
 from obskit.typing import Carrier, Observer
+
+# Far more steps than one task can have open across each other.
+MOST_LEFT = 32
 
 _starts: tuple[tuple[str, Callable[[Observation], None]], ...] = ()
 _ends: tuple[tuple[str, Callable[[Observation], None]], ...] = ()
-_suppressed: ContextVar[bool] = ContextVar("obskit_suppressed", default=False)
+_suppressed: ContextVar[int] = ContextVar("obskit_suppressed", default=0)
 
 
 def configure(observers: Iterable[tuple[str, Observer]]) -> None:
@@ -33,7 +37,11 @@ def start(observation: Observation) -> None:
     previous = context.get()
     observation.previous = previous
     if observation.entry:
-        _enter(observation)
+        try:
+            _enter(observation)
+        except Exception as error:
+            health.internal_error("propagation.extract", error)
+            _enter_alone(observation)
     elif previous is None or previous.unit is context.PROCESS:
         _enter_alone(observation)
     else:
@@ -52,12 +60,18 @@ def start(observation: Observation) -> None:
 
 
 def _enter(observation: Observation) -> None:
-    carrier = observation.carrier
-    entry = propagation.extract(
-        carrier if carrier is not None else {}, observation.peer, source=observation.source
-    )
+    source = observation.source
+    believed = observation.kind is not Kind.SERVER
+    headers = observation.carrier or {}
+    try:
+        entry = propagation.extract(headers, observation.peer, source=source, believed=believed)
+    except Exception:
+        headers = propagation.readable(headers)
+        entry = propagation.extract(headers, observation.peer, source=source, believed=believed)
     observation.invalid_id = entry.invalid
     unit = entry.unit
+    if source == "given" and unit.correlation_source == "inherited":
+        unit.correlation_source = source
     observation.links += unit.links
     _attach_entry(
         observation,
@@ -70,7 +84,7 @@ def _enter_alone(observation: Observation) -> None:
     """Begin an operation where nothing is under way: a script calls or observes something."""
     previous = observation.previous
     here, position = propagation.enter(source=observation.source)
-    if previous is not None:
+    if previous is not None and previous.unit is context.PROCESS:
         here.fields = previous.fields
     here.exit = observation.kind in EXITS
     observation.entry = True
@@ -94,44 +108,100 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         return
     observation.finished = True
     observation.duration_ns = perf_counter_ns() - observation.started_ns
-    if error is not None:
+    if error is not None and not is_normal_end(error):
         observation.error = error
     try:
         observation.outcome = judge(observation)
         remember_call(observation)
     except Exception as fault:
+        observation.outcome = "ok" if observation.error is None else "server_error"
         health.internal_error("observation.judge", fault)
     for name, hear in _ends:
         try:
             hear(observation)
         except Exception as fault:
             health.internal_error(name, fault)
+    if observation.entry and observation.context is not None:
+        # The errors in there hold frames with all that these had at hand.
+        observation.context.unit.failed_calls = ()
 
 
 def leave(observation: Observation, *, keep: bool = False) -> None:
-    """Detach the context of *observation*.
+    """Detach the context of *observation*, if it is the one that is attached.
 
     An entry restores what was there before only if that is still running: a finished
     request's context must not come back into the next one. With *keep* (after an exception)
     the context stays, so that the server's own line about it has the ID; the next entry
-    overwrites it.
+    overwrites it. What was bound inside of a step stays bound after it.
     """
-    here, previous = observation.context, observation.previous
+    here = observation.context
     if here is None:
         return
-    if not observation.entry:
-        if context.get() is not None and context.get().unit is here.unit:  # type: ignore[union-attr]
-            context.attach(previous)
-        return
-    here.unit.running = False
-    if keep:
-        return
-    if previous is not None and (previous.unit.running or previous.unit is context.PROCESS):
-        context.attach(previous)
-        clock.attach(observation.previous_position)
-    else:
-        context.attach(None)
+    attached = context.get()
+    if observation.entry:
+        _leave_entry(observation, here.unit, attached, keep)
+    elif attached is here or (attached is not None and attached.span_id == here.span_id):
+        context.attach(_below(observation.previous, attached.fields))
+    elif attached is not None:
+        _leave_covered(observation, here, attached)
+
+
+def _leave_entry(
+    observation: Observation, unit: Unit, attached: Context | None, keep: bool
+) -> None:
+    unit.running = False
+    previous, position = _way_back(observation.previous, observation.previous_position)
+    if keep or (attached is not None and attached.unit is not unit and _is_alive(attached)):
+        unit.outer = None if previous is None else (previous, position)
+    elif attached is None:
         clock.attach(None)
+    else:
+        context.attach(previous)
+        clock.attach(position)
+
+
+def _leave_covered(observation: Observation, here: Context, attached: Context) -> None:
+    """Leave a step on which another context lies: one begun later, or a finished unit's."""
+    unit, previous = here.unit, observation.previous
+    if previous is None:
+        return
+    if attached.unit is unit or _is_alive(attached):
+        _note_left(unit, here.span_id, previous)
+        return
+    outer = attached.unit.outer
+    context.attach(_below(previous, here.fields))
+    clock.attach(outer[1] if outer is not None and outer[0].unit is unit else None)
+
+
+def _is_alive(attached: Context) -> bool:
+    return attached.unit.running or attached.unit is context.PROCESS
+
+
+def _note_left(unit: Unit, span_id: str, previous: Context) -> None:
+    if unit.left is None or len(unit.left) >= MOST_LEFT:
+        unit.left = {}
+    unit.left[span_id] = previous
+
+
+def _below(target: Context | None, fields: dict[str, Any]) -> Context | None:
+    """Return *target*, or what is below it if it was left already, with *fields* bound."""
+    if target is None:
+        return None
+    left = target.unit.left
+    while left and (below := left.get(target.span_id)) is not None:
+        target = below
+    return target if target.fields is fields else context.with_fields(target, fields)
+
+
+def _way_back(
+    previous: Context | None, position: clock.Position | None
+) -> tuple[Context | None, clock.Position | None]:
+    """Return the nearest context that lies below and still runs, and its clock."""
+    while previous is not None and not _is_alive(previous):
+        if previous.unit.outer is None:
+            return None, None
+        previous, position = previous.unit.outer
+    return _below(previous, previous.fields) if previous is not None else None, position
 
 
 def end(observation: Observation, error: BaseException | None = None) -> None:
@@ -143,40 +213,53 @@ def end(observation: Observation, error: BaseException | None = None) -> None:
 def inject(carrier: Carrier, peer: str | None = None) -> None:
     """Put the running operation's identity and clock into *carrier*.
 
-    Use it where obskit does not know the transport. *carrier* takes header names and text;
-    *peer* is the host that the message goes to: a foreign one gets the correlation ID and
-    the traceparent only. Follows W3C Trace Context and Baggage.
+    Use it where obskit does not know the transport. *carrier* takes header names and text,
+    and loses what it held under these names; *peer* is the host that the message goes to:
+    a foreign one gets the correlation ID and the traceparent only. Follows W3C Trace Context
+    and Baggage.
     """
     try:
-        for name, value in propagation.headers(peer):
+        found = propagation.headers(peer)
+        if type(carrier) is dict:
+            _drop_other_spellings(carrier, found)
+        for name, value in found:
             carrier[name] = value
     except Exception as error:
         health.internal_error("propagation.inject", error)
 
 
-def extract(carrier: Mapping[str, str]) -> Context:
+def _drop_other_spellings(carrier: dict[Any, str], found: list[tuple[str, str]]) -> None:
+    """Header names have no case, but the keys of a dict have: none is to be sent twice."""
+    names = {name.lower(): name for name, _ in found}
+    for key in [key for key in carrier if isinstance(key, str)]:
+        if names.get(key.lower(), key) != key:
+            del carrier[key]
+
+
+def extract(carrier: object) -> Context:
     """Return the context that *carrier* begins or continues, and attach nothing.
 
-    Use it to look at what a message says; `unit_of_work` continues it.
+    Use it to look at what a message says; `message_context` and `unit_of_work` continue it.
+    *carrier* is a mapping of names to text or bytes, pairs of them, or a message that has
+    ``headers``; what is not understood counts as absent.
     """
-    headers = {str(name).lower(): str(value) for name, value in carrier.items()}
-    unit = propagation.extract(headers).unit
+    unit = propagation.extract(propagation.readable(carrier), believed=True).unit
     return Context(unit, unit.root_span_id, unit.parent_span_id, {})
 
 
 def is_suppressed() -> bool:
     """Tell whether this task has switched observing off."""
-    return _suppressed.get()
+    return _suppressed.get() > 0
 
 
 class suppress:  # noqa: N801 - reads as a verb, like contextlib.suppress
     """Observe nothing inside; for traffic that is no part of the service's work."""
 
+    __slots__ = ()
+
     def __enter__(self) -> None:
-        self._token = _suppressed.set(True)
+        _suppressed.set(_suppressed.get() + 1)
 
     def __exit__(self, *_: object) -> None:
-        try:
-            _suppressed.reset(self._token)
-        except ValueError:  # a generator was closed from another context
-            _suppressed.set(False)
+        # Not by token: a generator may be closed from another context than it began in.
+        _suppressed.set(max(0, _suppressed.get() - 1))

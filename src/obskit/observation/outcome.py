@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from obskit.context import FailedCall
@@ -23,71 +22,127 @@ OUTCOMES: tuple[str, ...] = (
 FAILURES = frozenset({"timeout", "dependency", "server_error"})
 
 
+# An exception of these kinds inside of an `except` block is a bug there, not the failure.
+BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
+
+MOST_FAILED_CALLS = 8
+_MOST_ERRORS = 50
+_TIME_IS_UP = ("Timeout", "TimeLimit", "DeadlineExceeded", "TooSlow")
+
+
 def judge(observation: Observation) -> str:
     """Return the outcome of *observation*: whose fault it is. The first match wins."""
     status, error = observation.status, observation.error
-    if observation.client_gone or isinstance(error, GeneratorExit) or is_cancelled(error):
+    if observation.client_gone or (error is not None and is_cancelled(error)):
         return "client_gone"
     if status == 429 or observation.rejected:
         return "rejected"
+    if status == 504:
+        return "timeout"
     if observation.kind in EXITS:
         return _judge_exit(status, error)
-    here = observation.context
-    failed = here.unit.failed_call if here is not None and observation.entry else None
-    if failed is not None and error is not None and _is_behind(failed, error):
+    if error is None and (status is None or status < 400):
+        return "ok"
+    if _to_blame(observation) is not None:
         return "dependency"
-    if status == 504 or isinstance(error, TimeoutError):
-        return "timeout"
-    if failed is not None and error is None and status is not None and status >= 500:
-        return "dependency"
-    if error is not None or (status is not None and status >= 500):
-        return "server_error"
-    return "client_error" if status is not None and status >= 400 else "ok"
+    if error is not None:
+        return "timeout" if is_timeout(error) else "server_error"
+    return "server_error" if status is not None and status >= 500 else "client_error"
 
 
 def _judge_exit(status: int | None, error: BaseException | None) -> str:
-    if status == 504 or (error is not None and is_timeout(error)):
-        return "timeout"
     if error is not None:
-        return "dependency"
+        return "timeout" if is_timeout(error) else "dependency"
     if status is None or status < 400:
         return "ok"
     return "server_error" if status >= 500 else "client_error"
 
 
-def is_cancelled(error: BaseException | None) -> bool:
-    """Tell whether *error* is asyncio's cancellation; asyncio itself is not imported for that.
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether *error* says that nobody waits any more: cancelled, closed, interrupted.
 
-    It brings ssl with it, which gevent must patch before anybody imports it.
+    The cancellations of asyncio and trio are known by name: asyncio brings ssl with it,
+    which gevent must patch before anybody imports it.
     """
-    asyncio = sys.modules.get("asyncio.exceptions")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
-
-
-def is_timeout(error: BaseException) -> bool:
-    """Tell whether *error* says that time was up, in any library's words."""
-    return isinstance(error, TimeoutError) or any(
-        "Timeout" in kind.__name__ for kind in type(error).__mro__
+    if isinstance(error, Exception):
+        return False
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_cancelled, error.exceptions))
+    return isinstance(error, (GeneratorExit, KeyboardInterrupt)) or any(
+        kind.__name__ in ("CancelledError", "Cancelled")
+        and kind.__module__.partition(".")[0] in ("asyncio", "trio")
+        for kind in type(error).__mro__
     )
 
 
-def _is_behind(failed: FailedCall, error: BaseException) -> bool:
-    """Tell whether *error* comes from the *failed* call: its error, or its library's word."""
-    seen: set[int] = set()
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether *error* says that time was up, in any library's words.
+
+    A group says so if all of its errors do.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_timeout, error.exceptions))
+    return isinstance(error, TimeoutError) or any(
+        word in kind.__name__ for kind in type(error).__mro__ for word in _TIME_IS_UP
+    )
+
+
+def is_normal_end(error: BaseException) -> bool:
+    """Tell whether *error* is no error: the program said that it is done."""
+    return isinstance(error, SystemExit) and error.code in (None, 0)
+
+
+def _to_blame(observation: Observation) -> FailedCall | None:
+    """Return the failed call that made *observation* fail.
+
+    It is the one that its error comes from. An answer of 5xx without an error is blamed on
+    the last call that failed and did not recover.
+    """
+    here, error = observation.context, observation.error
+    calls = here.unit.failed_calls if here is not None else ()
+    if not calls:
+        return None
+    if error is None:
+        return calls[0] if (observation.status or 0) >= 500 else None
+    errors = _behind(error)
+    return next((call for call in calls if any(_is_from(call, item) for item in errors)), None)
+
+
+def _behind(error: BaseException) -> list[BaseException]:
+    """Return *error* and what led to it: causes, contexts, members of groups."""
+    found: dict[int, BaseException] = {}
     pending: list[BaseException | None] = [error]
-    while pending:
+    while pending and len(found) < _MOST_ERRORS:
         item = pending.pop()
-        if item is None or id(item) in seen or len(seen) > 50:
+        if item is None or id(item) in found:
             continue
-        seen.add(id(item))
-        if item is failed.error:
-            return True
-        if failed.library and type(item).__module__.partition(".")[0] == failed.library:
-            return True
-        pending += (item.__cause__, item.__context__)
+        found[id(item)] = item
+        pending.append(item.__cause__)
+        if not isinstance(item, BUGS):
+            pending.append(item.__context__)
         if isinstance(item, BaseExceptionGroup):
-            pending += item.exceptions
-    return False
+            pending.extend(item.exceptions)
+    return list(found.values())
+
+
+def _is_from(failed: FailedCall, error: BaseException) -> bool:
+    """Tell whether *error* is that of the *failed* call, or its library's word for the answer."""
+    if failed.error is not None:
+        return error is failed.error
+    if not failed.library or type(error).__module__.partition(".")[0] != failed.library:
+        return False
+    return _status_of(error) in (None, failed.status)
+
+
+def _status_of(error: BaseException) -> object:
+    """Return the status of the answer that *error* complains about, None if it names none."""
+    try:
+        response = getattr(error, "response", None)
+        return getattr(error if response is None else response, "status_code", None) or getattr(
+            error, "status", None
+        )
+    except Exception:
+        return None
 
 
 def remember_call(observation: Observation) -> None:
@@ -95,27 +150,24 @@ def remember_call(observation: Observation) -> None:
     here = observation.context
     if here is None or observation.kind not in EXITS:
         return
-    unit, peer = here.unit, observation.peer or ""
+    unit, peer, outcome = here.unit, observation.peer or "", observation.outcome
     unit.call_count += 1
     unit.call_seconds += observation.duration_ns / 1e9
-    if observation.outcome in FAILURES:
-        unit.failed_call = FailedCall(
-            peer,
-            observation.outcome,
-            observation.status,
-            observation.error,
-            observation.library,
+    if outcome in FAILURES or outcome == "rejected":
+        failed = FailedCall(
+            peer, outcome, observation.status, observation.error, observation.library
         )
-    elif unit.failed_call is not None and unit.failed_call.peer == peer:
-        unit.failed_call = None
+        unit.failed_calls = (failed, *unit.failed_calls[: MOST_FAILED_CALLS - 1])
+    elif unit.failed_calls and outcome in ("ok", "client_error"):
+        # The peer has answered a retry.
+        unit.failed_calls = tuple(call for call in unit.failed_calls if call.peer != peer)
 
 
 def dependency(observation: Observation) -> str:
     """Return the peer that is to blame, where the outcome is ``dependency``."""
-    here = observation.context
-    if observation.outcome != "dependency" or here is None:
+    if observation.outcome != "dependency":
         return ""
     if observation.kind in EXITS:
         return observation.peer or ""
-    failed = here.unit.failed_call
+    failed = _to_blame(observation)
     return failed.peer if failed is not None else ""

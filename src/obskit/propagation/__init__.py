@@ -11,17 +11,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from obskit import clock, context
+from obskit import clock, context, health
 from obskit.context import RANDOM, SAMPLED, Context, Unit
-from obskit.propagation import causal, correlation, w3c
+from obskit.propagation import b3, carrier, causal, correlation, w3c
 from obskit.propagation.inbound import Boundary
 
-__all__ = ["Entry", "Policy", "configure", "enter", "extract", "headers", "hear", "policy"]
+__all__ = [
+    "Entry",
+    "Policy",
+    "configure",
+    "enter",
+    "extract",
+    "headers",
+    "hear",
+    "policy",
+    "readable",
+]
 
 Trust = Literal["auto", "internal", "edge"]
+Parent = w3c.Traceparent | b3.B3
 
-LONGEST_OWN = 512
 _HALF = 1 << 56
+# A header cut here is no valid list any more, or one with too many members.
+_LONGEST_TRACESTATE = 17_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Entry:
 _policy = Policy()
 _correlation_key = "x-correlation-id"
 _cause_key = "obskit-cause"
+_caller = ""
 
 # The names that extract() looks at; entry points need to pick only these.
 names: frozenset[str] = frozenset()
@@ -56,10 +69,11 @@ names: frozenset[str] = frozenset()
 
 def configure(policy: Policy) -> None:
     """Make *policy* the one in force."""
-    global _policy, _correlation_key, _cause_key, names
+    global _policy, _correlation_key, _cause_key, _caller, names
     _policy = policy
     _correlation_key = policy.correlation_header.lower()
     _cause_key = policy.cause_header.lower()
+    _caller = correlation.fit(policy.service)
     names = frozenset(
         {
             _correlation_key,
@@ -70,6 +84,9 @@ def configure(policy: Policy) -> None:
             "baggage",
             "b3",
             "x-b3-traceid",
+            "x-b3-spanid",
+            "x-b3-sampled",
+            "x-b3-flags",
             "x-amzn-trace-id",
             "x-forwarded-for",
             "forwarded",
@@ -82,24 +99,42 @@ def policy() -> Policy:
     return _policy
 
 
+def readable(source: object) -> dict[str, str]:
+    """Return what *source*, headers of any shape or a message, has for `extract`. Never raises."""
+    try:
+        return carrier.pick(source, names)
+    except Exception as error:
+        health.internal_error("propagation.readable", error)
+        return {}
+
+
 def extract(
-    headers: Mapping[str, str], peer: str | None = None, *, source: str = "generated"
+    headers: Mapping[str, str],
+    peer: str | None = None,
+    *,
+    source: str = "generated",
+    believed: bool = False,
 ) -> Entry:
     """Return the unit of work that *headers* begin or continue; attach nothing.
 
-    *peer* is the sender's address, which decides on trust. *source* is what
+    *peer* is the sender's address, which decides on trust, unless the headers are *believed*
+    anyhow: those of a broker of ours, or of the program itself. *source* is what
     ``correlation_source`` says where nothing was inherited.
     """
     trust = _policy.trust
-    internal = trust == "internal" or (
-        trust == "auto" and _policy.boundary.trusts(peer, headers)
+    internal = (
+        believed
+        or trust == "internal"
+        or (trust == "auto" and _policy.boundary.trusts(peer, headers))
     )
     own, others = _baggage(headers)
-    parent = _parent(headers)
+    parent, flags = _parent(headers)
     known, origin, invalid = _known_id(headers, own, parent)
     if not internal:
         return _restart(known, parent, invalid)
-    return _continue(headers, own, others, parent, known, origin or source, invalid)
+    entry = _continue(headers, own, parent, flags, known, origin or source, invalid)
+    entry.unit.baggage = others
+    return entry
 
 
 def _baggage(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
@@ -107,13 +142,21 @@ def _baggage(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
     return w3c.split_baggage(text) if text else ({}, "")
 
 
-def _parent(headers: Mapping[str, str]) -> w3c.Traceparent | None:
+def _parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None]:
+    """Return the sender's span, and the decision on sampling where somebody has made one."""
     text = headers.get("traceparent")
-    return w3c.parse_traceparent(text) if text else None
+    if text and (parent := w3c.parse_traceparent(text)):
+        return parent, parent.flags
+    found = b3.parse(headers)
+    if found is None:
+        return None, None
+    return found if found.trace_id else None, found.flags
 
 
 def _known_id(
-    headers: Mapping[str, str], own: dict[str, str], parent: w3c.Traceparent | None
+    headers: Mapping[str, str],
+    own: dict[str, str],
+    parent: Parent | None,
 ) -> tuple[str | None, str, str | None]:
     """Return the first valid ID, where it stood, and why an earlier one was refused."""
     invalid = None
@@ -141,9 +184,7 @@ def _ids() -> tuple[str, str]:
     return digits[:32], digits[32:]
 
 
-def _restart(
-    known: str | None, parent: w3c.Traceparent | None, invalid: str | None
-) -> Entry:
+def _restart(known: str | None, parent: Parent | None, invalid: str | None) -> Entry:
     """Begin an operation of our own at the edge; what the client said is kept beside it."""
     trace_id, span_id = _ids()
     unit = Unit(
@@ -162,38 +203,39 @@ def _restart(
 def _continue(
     headers: Mapping[str, str],
     own: dict[str, str],
-    others: str,
-    parent: w3c.Traceparent | None,
+    parent: Parent | None,
+    flags: int | None,
     known: str | None,
     origin: str,
     invalid: str | None,
 ) -> Entry:
     trace_id, span_id = _ids()
-    flags = 0
+    random = RANDOM
     if parent is not None:
-        trace_id, flags = parent.trace_id, parent.flags
+        trace_id, random = parent.trace_id, 0
     elif known is not None and origin == "trace":
-        trace_id = known
+        trace_id, random = known, 0
+    if flags is None:
+        flags = sample(trace_id) & SAMPLED
     unit = Unit(
         known or trace_id,
         origin,
         trace_id,
         span_id,
         parent_span_id=parent.span_id if parent else None,
-        flags=flags if parent is not None else sample(trace_id),
-        baggage=others,
-        tracestate=_tracestate(headers) if parent is not None else "",
+        flags=flags | random,
+        tracestate=_tracestate(headers) if isinstance(parent, w3c.Traceparent) else "",
     )
     if own:
         _take_own(unit, own)
-    cause = clock.parse(headers.get(_cause_key) or own.get("cause") or "")
+    cause = clock.parse(headers.get(_cause_key, "")) or clock.parse(own.get("cause", ""))
     broken = cause is None and known is not None
     return Entry(unit, clock.begin(span_id, cause, broken=broken), invalid)
 
 
 def _tracestate(headers: Mapping[str, str]) -> str:
     text = headers.get("tracestate")
-    return w3c.parse_tracestate(text) if text else ""
+    return w3c.parse_tracestate(text[:_LONGEST_TRACESTATE]) if text else ""
 
 
 def _take_own(unit: Unit, own: dict[str, str]) -> None:
@@ -214,18 +256,10 @@ def sample(trace_id: str) -> int:
     return RANDOM
 
 
-def enter(
-    *, correlation_id: str | None = None, source: str = "generated"
-) -> tuple[Context, clock.Position]:
+def enter(*, source: str = "generated") -> tuple[Context, clock.Position]:
     """Return context and clock of a unit of work that nobody sent (a cron job, a script)."""
     trace_id, span_id = _ids()
-    unit = Unit(
-        correlation_id or trace_id,
-        "given" if correlation_id else source,
-        trace_id,
-        span_id,
-        flags=sample(trace_id),
-    )
+    unit = Unit(trace_id, source, trace_id, span_id, flags=sample(trace_id))
     return Context(unit, span_id, None, {}), clock.begin(span_id)
 
 
@@ -238,49 +272,67 @@ def headers(peer: str | None = None) -> list[tuple[str, str]]:
     current = context.current()
     if current is None:
         return []
-    unit = current.unit
+    unit, span_id = current.unit, current.span_id
     chosen = _policy.propagate
     out: list[tuple[str, str]] = []
     if "correlation" in chosen:
         out.append((_policy.correlation_header, unit.correlation_id))
     if "w3c" in chosen:
-        out.append(
-            ("traceparent", w3c.format_traceparent(unit.trace_id, current.span_id, unit.flags))
-        )
+        out.append(("traceparent", w3c.format_traceparent(unit.trace_id, span_id, unit.flags)))
     if peer is not None and not _policy.boundary.is_internal_host(peer):
         return out
-    cause = causal.value()
-    if cause is not None:
-        out.append((_policy.cause_header, cause))
-    if "w3c" in chosen:
-        if unit.tracestate:
-            out.append(("tracestate", unit.tracestate))
-        own = _own_baggage(unit)
-        if cause is not None:
-            own += ",obskit.cause=" + cause
-        out.append(("baggage", f"{own},{unit.baggage}" if unit.baggage else own))
+    if "w3c" in chosen and unit.tracestate:
+        out.append(("tracestate", unit.tracestate))
+    if "b3" in chosen:
+        out.append(("b3", b3.single(unit.trace_id, span_id, unit.flags)))
+    if "b3multi" in chosen:
+        out += b3.multi(unit.trace_id, span_id, unit.flags)
+    if "correlation" in chosen or "w3c" in chosen:
+        _append_clock_and_baggage(out, unit)
     return out
 
 
+def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit) -> None:
+    own = _own_baggage(unit)
+    try:
+        cause = causal.value()
+    except Exception as error:
+        health.internal_error("propagation.clock", error)
+        cause = None
+    if cause is not None:
+        out.append((_policy.cause_header, cause))
+        entry = ",obskit.cause=" + cause
+        # The header says the same, so the entry may be left out where it has no room.
+        if len(own) + len(entry) <= w3c.LONGEST_OWN:
+            own += entry
+    out.append(("baggage", f"{own},{unit.baggage}" if unit.baggage else own))
+
+
 def _own_baggage(unit: Unit) -> str:
-    """Return our entries but the clock, which changes; made once for each unit of work."""
+    """Return our entries but the clock, which changes; made once for each unit of work.
+
+    With the longest IDs and names they have 489 bytes.
+    """
     wire = unit.wire
     if isinstance(wire, str):
         return wire
     entries = f"obskit.correlation={unit.correlation_id},obskit.hop={unit.hop}"
     entries += f",obskit.causation={unit.root_span_id}"
-    if _policy.service and correlation.is_valid(_policy.service):
-        entries += f",obskit.caller={_policy.service}"
+    if _caller:
+        entries += f",obskit.caller={_caller}"
     if unit.synthetic:
         entries += f",obskit.synthetic={unit.synthetic}"
-    # Of our entries only the probe's name and the ID have no fixed size.
-    unit.wire = entries[:LONGEST_OWN].rpartition(",")[0] if len(entries) > LONGEST_OWN else entries
-    return str(unit.wire)
+    unit.wire = entries
+    return entries
 
 
-def hear(headers: Mapping[str, str]) -> None:
-    """Take in the clock of an answer."""
-    causal.heard(headers.get(_cause_key))
+def hear(headers: Mapping[str, str], peer: str | None = None) -> None:
+    """Take in the clock of an answer from the host *peer*; a foreign one is not believed."""
+    try:
+        if peer is None or _policy.boundary.is_internal_host(peer):
+            causal.heard(headers.get(_cause_key))
+    except Exception as error:
+        health.internal_error("propagation.hear", error)
 
 
 configure(_policy)

@@ -9,8 +9,9 @@ HEADER = "obskit-cause"
 
 def value() -> str | None:
     """Return what a message sent now must carry, writing a join line where it is too much."""
-    if clock.pending() > clock.MOST_POINTERS and clock.join_line is not None:
-        clock.join_line()
+    join_line = getattr(clock, "join_line", None)
+    if join_line is not None and clock.pending() > clock.MOST_POINTERS:
+        join_line()
     return clock.header()
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 LONGEST_ID = 128
 
 _ID = re.compile(r"[A-Za-z0-9._:~+/=@-]{1,128}", re.ASCII)
-_AMAZON_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})(?:;|$)", re.ASCII)
-_B3_SINGLE = re.compile(r"([0-9a-f]{16}|[0-9a-f]{32})-[0-9a-f]{16}(?:-.*)?", re.ASCII)
+_UNFIT = re.compile(r"[^A-Za-z0-9._:~+/=@-]", re.ASCII)
+_AMAZON_ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})\s*(?:;|$)", re.ASCII)
 _B3_TRACE = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
+_LONGEST_AMAZON = 512
 
 
 def is_valid(text: str) -> bool:
@@ -25,15 +26,18 @@ def why_invalid(text: str) -> str:
     return "too_long" if len(text) > LONGEST_ID else "characters"
 
 
+def fit(text: str) -> str:
+    """Return *text* made fit to travel: unfit characters become hyphens, the end is cut."""
+    return _UNFIT.sub("-", text[:LONGEST_ID])
+
+
 def foreign_trace_id(headers: Mapping[str, str]) -> str | None:
-    """Return the trace ID that a B3 or X-Ray header names, as 32 hexadecimal digits."""
+    """Return the trace ID that an X-Ray or a lone B3 header names, as 32 hexadecimal digits."""
+    digits = ""
     if amazon := headers.get("x-amzn-trace-id"):
-        if match := _AMAZON_ROOT.search(amazon):
-            return match[1] + match[2]
-    if single := headers.get("b3"):
-        if match := _B3_SINGLE.fullmatch(single):
-            return match[1].rjust(32, "0")
-    if multi := headers.get("x-b3-traceid"):
-        if _B3_TRACE.fullmatch(multi):
-            return multi.rjust(32, "0")
-    return None
+        if match := _AMAZON_ROOT.search(amazon[:_LONGEST_AMAZON]):
+            digits = match[1] + match[2]
+    if not digits and (lone := headers.get("x-b3-traceid")):
+        if _B3_TRACE.fullmatch(lone):
+            digits = lone.rjust(32, "0")
+    return digits if digits.strip("0") else None

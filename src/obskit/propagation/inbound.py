@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 INTERNAL_SUFFIXES = (".local", ".internal", ".svc", ".svc.cluster.local", ".localhost")
+LONGEST_HOST = 255
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_FORWARDED_FOR = re.compile(r"for=\"?\[?([^\];,\"]+)", re.IGNORECASE)
+# Spelled out, because what `is_private` means has changed within Python 3.11 and 3.12, and
+# it takes the networks that documentation uses for private ones.
+INTERNAL_NETWORKS: tuple[Network, ...] = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+
+# How servers name a peer that has no address: Unix sockets, and in-process test clients.
+_LOCAL_PEERS = ("localhost", "testclient")
+_SOCKET_PATHS = ("unix:", "/", "@")
+
+# Longer lists are made to be costly; no real path has so many proxies.
+_LONGEST_FORWARDED = 2048
+_LONGEST_ADDRESS = 64
+
+_FORWARDED_FOR = re.compile(r"(?:^|;)\s*for\s*=\s*\"?([^\";]*)", re.IGNORECASE)
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
+_WITH_PORT = re.compile(r"([^:]*):[0-9]{1,5}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 
 
 class Boundary:
@@ -19,42 +50,55 @@ class Boundary:
 
     def __init__(self, extra: Sequence[str] = ()) -> None:
         self._suffixes = tuple(_suffixes(extra))
-        self._networks = tuple(_networks(extra))
+        self._networks = (*INTERNAL_NETWORKS, *_networks(extra))
         self.is_internal_host = lru_cache(maxsize=1024)(self._is_internal_host)
         self.is_internal_address = lru_cache(maxsize=1024)(self._is_internal_address)
 
     def trusts(self, peer: str | None, headers: Mapping[str, str]) -> bool:
         """Tell whether a request comes from inside: the peer and all that it forwards for.
 
-        A peer without an address (a Unix socket, an in-process client) is inside.
+        A peer without an address (a Unix socket, an in-process client) is inside. A proxy
+        that hides for whom it forwards (``unknown``, ``_hidden``) may do so for anybody.
         """
-        if peer and not self.is_internal_address(peer):
+        if peer and not self._is_inside(peer):
             return False
         forwarded = headers.get("x-forwarded-for")
-        if forwarded and not all(map(self.is_internal_address, _addresses(forwarded))):
+        if forwarded and not self._are_inside(forwarded, _addresses):
             return False
         forwarded = headers.get("forwarded")
-        return not forwarded or all(
-            map(self.is_internal_address, _FORWARDED_FOR.findall(forwarded))
-        )
+        return not forwarded or self._are_inside(forwarded, _forwarded_for)
+
+    def _is_inside(self, peer: str) -> bool:
+        return peer in _LOCAL_PEERS or peer.startswith(_SOCKET_PATHS) or self._is_ours(peer)
+
+    def _are_inside(self, text: str, split: Callable[[str], list[str]]) -> bool:
+        if len(text) > _LONGEST_FORWARDED:
+            return False
+        return all(item == "unix:" or self._is_ours(item) for item in split(text))
+
+    def _is_ours(self, text: str) -> bool:
+        return len(text) <= _LONGEST_ADDRESS and self.is_internal_address(text)
 
     def _is_internal_address(self, text: str) -> bool:
         address = _parse_address(text)
-        if address is None:
-            return _is_obfuscated(text)
-        return _is_ours(address) or any(address in network for network in self._networks)
+        return address is not None and any(address in network for network in self._networks)
 
     def _is_internal_host(self, host: str) -> bool:
-        host = host.strip("[]").rstrip(".").lower()
-        address = _parse_address(host)
-        if address is not None:
+        if len(host) > LONGEST_HOST:
+            return False
+        if _parse_address(host) is not None:
             return self._is_internal_address(host)
-        return bool(host) and ("." not in host or host.endswith(self._suffixes))
+        name = _without_port(host).rstrip(".").lower()
+        if "." not in name:
+            # Resolvers take a number for an address.
+            return bool(name) and not _NUMBER.fullmatch(name)
+        return f".{name}".endswith(self._suffixes)
 
 
 def _suffixes(extra: Sequence[str]) -> list[str]:
-    names = [entry for entry in extra if _parse_network(entry) is None]
-    return [*INTERNAL_SUFFIXES, *("." + name.lstrip("*.").lower() for name in names if name)]
+    names = [entry.strip().lower() for entry in extra if _parse_network(entry) is None]
+    listed = (name.lstrip("*").strip(".") for name in names)
+    return [*INTERNAL_SUFFIXES, *(f".{name}" for name in listed if name)]
 
 
 def _networks(extra: Sequence[str]) -> list[Network]:
@@ -63,7 +107,7 @@ def _networks(extra: Sequence[str]) -> list[Network]:
 
 def _parse_network(text: str) -> Network | None:
     try:
-        return ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         return None
 
@@ -72,22 +116,23 @@ def _addresses(forwarded: str) -> list[str]:
     return [item for part in forwarded.split(",") if (item := part.strip())]
 
 
-def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    text = text.strip().strip("[]")
-    for candidate in (text, text.partition("]")[0], text.rpartition(":")[0]):
-        try:
-            return ipaddress.ip_address(candidate.partition("%")[0])
-        except ValueError:
-            continue
-    return None
+def _forwarded_for(forwarded: str) -> list[str]:
+    """Return whom each proxy names (RFC 7239); an empty text for a proxy that names nobody."""
+    found: list[str] = []
+    for element in forwarded.split(","):
+        found += _FORWARDED_FOR.findall(element) or [""]
+    return [item.strip() for item in found]
 
 
-def _is_obfuscated(text: str) -> bool:
-    """Tell whether a name stands where an address should (``unknown``, ``_hidden``)."""
-    return text.startswith("_") or text in ("unknown", "testclient")
+def _parse_address(text: str) -> Address | None:
+    """Return the address in *text*, also in brackets or with a port; mapped IPv4 as IPv4."""
+    try:
+        address = ipaddress.ip_address(_without_port(text.strip()))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_loopback or address.is_private or address.is_link_local
+def _without_port(text: str) -> str:
+    match = _BRACKETED.fullmatch(text) or _WITH_PORT.fullmatch(text)
+    return match[1] if match is not None else text

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from obskit.context import RANDOM, SAMPLED
 
 MOST_TRACESTATE_MEMBERS = 32
+LONGEST_TRACESTATE = 4096
+LARGE_TRACESTATE_MEMBER = 128
+
+# The standard has platforms carry 64 members and 8192 bytes; ours are among them.
 MOST_BAGGAGE_MEMBERS = 64
 LONGEST_BAGGAGE = 8192
+MOST_OWN_MEMBERS = 6
+LONGEST_OWN = 511
+MOST_FOREIGN_MEMBERS = MOST_BAGGAGE_MEMBERS - MOST_OWN_MEMBERS
+LONGEST_FOREIGN = LONGEST_BAGGAGE - LONGEST_OWN - 1
 OWN_PREFIX = "obskit."
 
 _TRACEPARENT = re.compile(
@@ -21,8 +30,12 @@ _TRACESTATE_MEMBER = re.compile(
 )
 _NO_TRACE = "0" * 32
 _NO_SPAN = "0" * 16
-# What a baggage member may not hold: it would break out of the header or the list.
-_UNSAFE_BAGGAGE = re.compile(r"[^\x20-\x7e]")
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VALUE = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
+_BAGGAGE_MEMBER = re.compile(
+    rf"{_TOKEN}[ \t]*=[ \t]*{_VALUE}(?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*{_VALUE})?)*"
+)
 
 
 class Traceparent(NamedTuple):
@@ -48,66 +61,61 @@ def parse_traceparent(text: str) -> Traceparent | None:
 
 def format_traceparent(trace_id: str, span_id: str, flags: int) -> str:
     """Return the version 00 header for a span."""
-    return f"00-{trace_id}-{span_id}-0{flags}"
+    return f"00-{trace_id}-{span_id}-0{flags & 3}"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def parse_tracestate(text: str) -> str:
     """Return *text* in its shortest form, or nothing where the standard discards it.
 
-    The first of several members with one key stays.
+    The first of several members with one key stays. What is too long loses large members
+    first, then the last ones.
     """
     members: dict[str, str] = {}
-    for item in text.split(","):
-        item = item.strip(" \t")
-        if not item:
-            continue
+    items = [item for part in text.split(",") if (item := part.strip(" \t"))]
+    if len(items) > MOST_TRACESTATE_MEMBERS:
+        return ""
+    for item in items:
         match = _TRACESTATE_MEMBER.fullmatch(item)
         if match is None:
             return ""
-        members.setdefault(match[1], match[2])
-    if len(members) > MOST_TRACESTATE_MEMBERS:
-        return ""
-    return ",".join(f"{key}={value}" for key, value in members.items())
+        members.setdefault(match[1], item)
+    kept = list(members.values())
+    if len(text) > LONGEST_TRACESTATE:
+        kept = [item for item in kept if len(item) <= LARGE_TRACESTATE_MEMBER]
+    return _joined(kept, LONGEST_TRACESTATE)
+
+
+def _joined(members: list[str], longest: int) -> str:
+    """Return the first *members* that fit into *longest* characters, commas included."""
+    size = -1
+    for count, member in enumerate(members):
+        size += len(member) + 1
+        if size > longest:
+            return ",".join(members[:count])
+    return ",".join(members)
 
 
 def split_baggage(text: str) -> tuple[dict[str, str], str]:
-    """Split a baggage header into our own entries and the rest that travels on.
+    """Split a baggage header into our own entries, decoded, and the rest that travels on.
 
-    The rest is bounded by the standard's limits; whole members are dropped at its end.
+    The rest is bounded so that ours and theirs together are within the standard's limits;
+    whole members are dropped at its end, and those that are none.
     """
     own: dict[str, str] = {}
-    if OWN_PREFIX not in text:
-        return own, bounded_baggage(text)
-    others = []
-    for item in text.split(","):
-        key, _, value = item.partition("=")
-        key = key.strip(" \t")
-        if key.startswith(OWN_PREFIX):
-            own.setdefault(key[len(OWN_PREFIX) :], value.partition(";")[0].strip(" \t"))
-        else:
+    others: list[str] = []
+    for part in text[: 2 * LONGEST_BAGGAGE].split(","):
+        item = part.strip(" \t")
+        if item.startswith(OWN_PREFIX):
+            key, _, value = item.partition("=")
+            own.setdefault(key[len(OWN_PREFIX) :].rstrip(" \t"), _own_value(value))
+        elif item and _BAGGAGE_MEMBER.fullmatch(item):
             others.append(item)
-    return own, bounded_baggage(",".join(others))
+    if len(text) > 2 * LONGEST_BAGGAGE and others:
+        others.pop()
+    return own, _joined(others[:MOST_FOREIGN_MEMBERS], LONGEST_FOREIGN)
 
 
-def bounded_baggage(text: str) -> str:
-    """Return the members of *text* that fit the standard's limits and are safe to send."""
-    text = text.strip(" \t,")
-    if not text:
-        return ""
-    if (
-        len(text) <= LONGEST_BAGGAGE
-        and text.count(",") < MOST_BAGGAGE_MEMBERS
-        and not _UNSAFE_BAGGAGE.search(text)
-    ):
-        return text
-    members: list[str] = []
-    size = -1
-    for item in text[: 2 * LONGEST_BAGGAGE].split(",")[:-1]:
-        item = item.strip(" \t")
-        size += len(item) + 1
-        if len(members) == MOST_BAGGAGE_MEMBERS or size > LONGEST_BAGGAGE:
-            break
-        if item and not _UNSAFE_BAGGAGE.search(item):
-            members.append(item)
-    return ",".join(members)
+def _own_value(text: str) -> str:
+    text = text.partition(";")[0].strip(" \t")
+    return unquote(text) if "%" in text and len(text) <= LONGEST_OWN else text
