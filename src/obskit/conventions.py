@@ -63,12 +63,43 @@ def http_server(
     return observation
 
 
+def websocket_server(
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    peer: str | None = None,
+    library: str = "",
+) -> Observation:
+    """Return the observation of a websocket connection that is served, from handshake to close.
+
+    Its protocol is ``websocket``: how long people stay connected says nothing about how fast
+    requests are served, so it is kept out of the durations of HTTP.
+
+    Args:
+        path: The path without query.
+        headers: As for `http_server`, those of the handshake.
+        peer: Address of the client.
+        library: The framework's module root.
+    """
+    return Observation(
+        "WEBSOCKET",
+        Kind.SERVER,
+        protocol="websocket",
+        labels={"http_request_method": "GET", "http_route": UNMATCHED},
+        attributes={"url_path": path},
+        carrier=headers,
+        peer=peer,
+        library=library,
+    )
+
+
 def set_route(observation: Observation, route: str | None) -> None:
     """Name the route template (``/orders/{id}``) that the request has matched."""
     if route:
         labels = observation.labels
         labels["http_route"] = route
-        observation.name = f"{labels['http_request_method']} {route}"
+        is_socket = observation.protocol == "websocket"
+        observation.name = f"{'WEBSOCKET' if is_socket else labels['http_request_method']} {route}"
 
 
 @lru_cache(maxsize=1024)
@@ -122,7 +153,12 @@ def _parts(url: Any) -> tuple[str, str, int | None, str]:
 
 
 def producer(
-    system: str, destination: str, *, carrier: Any = None, peer: str | None = None, library: str = ""
+    system: str,
+    destination: str,
+    *,
+    carrier: Any = None,
+    peer: str | None = None,
+    library: str = "",
 ) -> Observation:
     """Return the observation of a message that is sent to *destination* over *system*."""
     return _messaging("publish", Kind.PRODUCER, system, destination, carrier, peer, library)

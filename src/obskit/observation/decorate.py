@@ -76,7 +76,7 @@ def _coroutine(function: Callable[..., Any], new: New) -> Callable[..., Any]:
     return run
 
 
-class _Steps:
+class Steps:
     """Keep the context of an observation apart from that of whoever drives the steps."""
 
     __slots__ = ("_context", "_idle", "_observation", "_outer", "_outer_position", "_position")
@@ -134,7 +134,7 @@ def _generator(function: Callable[..., Any], new: New) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
-        steps = _Steps(new())
+        steps = Steps(new())
         step, value = generator.send, None
         try:
             while True:
@@ -158,7 +158,7 @@ def _async_generator(function: Callable[..., Any], new: New) -> Callable[..., An
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
-        steps = _Steps(new())
+        steps = Steps(new())
         step, value = generator.asend, None
         try:
             while True:

@@ -1,0 +1,127 @@
+"""Observe what libraries do: hooks by name, put in place when a library is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from obskit.instrumentation._catalog import Row
+    from obskit.instrumentation._drive import Call, Hook, around, attaches, wraps
+    from obskit.instrumentation._pulls import pulls
+    from obskit.instrumentation._replaces import replaces
+    from obskit.instrumentation._returns import returns
+    from obskit.instrumentation._status import Status, status
+    from obskit.instrumentation._stream import stream
+    from obskit.settings import Settings
+
+__all__ = [
+    "Call",
+    "Hook",
+    "Row",
+    "Status",
+    "arm",
+    "around",
+    "attaches",
+    "hook",
+    "instrument",
+    "pulls",
+    "replaces",
+    "returns",
+    "status",
+    "stream",
+    "uninstrument",
+    "when_imported",
+    "wraps",
+]
+
+# What authors and reports need is no cost of a start.
+_PLACES = {
+    "Call": "_drive",
+    "Hook": "_drive",
+    "Row": "_catalog",
+    "Status": "_status",
+    "around": "_drive",
+    "attaches": "_drive",
+    "pulls": "_pulls",
+    "replaces": "_replaces",
+    "returns": "_returns",
+    "status": "_status",
+    "stream": "_stream",
+    "wraps": "_drive",
+}
+
+
+def arm(settings: Settings) -> None:
+    """Observe what *settings* choose, from the moment that it is imported."""
+    from obskit.instrumentation import _answer, _ledger
+
+    _answer.configure(server_timing=settings.server_timing)
+    _ledger.live.on = True
+    wanted = _ledger.chosen(settings.instrument)
+    for entry in _ledger.known().values():
+        if entry in wanted:
+            _ledger.arm(entry)
+        elif entry.switch.on:
+            _ledger.disarm(entry)
+
+
+def instrument(*names: str) -> None:
+    """Observe the named libraries, or all that are known, from the moment that they are imported.
+
+    Raises:
+        UnknownInstrumentation: A name is in no catalog.
+    """
+    from obskit.instrumentation import _ledger
+
+    _ledger.live.on = True
+    for entry in _ledger.look_up(names or _ledger.known()):
+        _ledger.arm(entry)
+
+
+def uninstrument(*names: str) -> None:
+    """Stop observing the named libraries, or everything.
+
+    The wrappers stay and pass through: to take them off could take off somebody else's.
+
+    Raises:
+        UnknownInstrumentation: A name is in no catalog.
+    """
+    from obskit.instrumentation import _ledger
+
+    if not names:
+        _ledger.live.on = False
+    for entry in _ledger.look_up(names or _ledger.known()):
+        _ledger.disarm(entry)
+
+
+def hook(module: str, path: str, wrapper: Callable[..., Any]) -> None:
+    """Put *wrapper* around *path* in *module* once that is imported; the same one only once.
+
+    Args:
+        module: Dotted name; it is not imported.
+        path: ``function`` or ``Class.method``.
+        wrapper: Gets ``(wrapped, instance, args, kwargs)`` and makes the call itself.
+    """
+    from obskit.instrumentation import _ledger
+
+    _ledger.hook(module, path, wrapper)
+
+
+def when_imported(module: str, function: Callable[[ModuleType], None]) -> None:
+    """Call *function* with *module* once that is imported, or now; what it raises is contained."""
+    from obskit.instrumentation import _imports
+
+    _imports.when_imported(module, function)
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{place}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,87 @@
+"""Put the engines around the ``__call__`` of application classes.
+
+So applications are observed that were made before obskit was there, whatever is mounted in
+what, and the ID is on each answer, also on those of the outermost error handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, TypeVar
+
+from obskit import observation
+from obskit.instrumentation import _asgi, _patch, _websocket, _wsgi
+from obskit.instrumentation._asgi import App, Receive, Scope, Send
+from obskit.instrumentation._drive import HookFunction, Switch, Target, mark
+from obskit.instrumentation._served import MARK
+
+H = TypeVar("H", bound=HookFunction)
+
+Engine = Callable[[App, Scope, Receive, Send, _asgi.Route, str], Awaitable[None]]
+ENGINES: dict[str, Engine] = {"http": _asgi.serve, "websocket": _websocket.connect}
+
+
+def serves_asgi(module: str, path: str) -> Callable[[H], H]:
+    """Observe what an ASGI application class serves; *path* is its ``__call__``.
+
+    The hook gets the scope and the `Served`, and returns the template that the request has
+    matched, if nothing has named it yet.
+    """
+
+    def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
+        return _asgi_application(original, hook, switch, module.partition(".")[0])
+
+    return lambda hook: mark(hook, Target("serves_asgi", module, path, make))
+
+
+def _asgi_application(original: Any, route: _asgi.Route, switch: Switch, library: str) -> Any:
+    """Return a stand-in that servers take for what it was.
+
+    A function with ``*args`` would not do: uvicorn calls an application without arguments to
+    find out whether it is a factory, and believes what does not raise TypeError.
+    """
+    if not _patch.is_plain(original):
+        return _foreign_application(original, route, switch, library)
+
+    async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        serve = ENGINES.get(scope["type"])
+        if serve is None or not switch.on or MARK in scope or observation.is_suppressed():
+            return await original(self, scope, receive, send)
+        await serve(MethodType(original, self), scope, receive, send, route, library)
+        return None
+
+    return update_wrapper(replacement, original)
+
+
+def _foreign_application(original: Any, route: _asgi.Route, switch: Switch, library: str) -> Any:
+    """Return a stand-in for what is no function: somebody else has wrapped it before."""
+
+    def around(wrapped: App, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        serve = ENGINES.get(args[0]["type"]) if len(args) == 3 else None
+        if serve is None or not switch.on or MARK in args[0] or observation.is_suppressed():
+            return wrapped(*args, **kwargs)
+        return serve(wrapped, args[0], args[1], args[2], route, library)
+
+    return _patch.wrapper(original, around, True)
+
+
+def serves_wsgi(module: str, path: str) -> Callable[[H], H]:
+    """Observe what a WSGI application class serves; *path* is its ``__call__``.
+
+    The hook gets the environ and the `Served`, and returns the template that the request has
+    matched, if nothing has named it yet. It is asked when the response starts.
+    """
+
+    def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
+        library = module.partition(".")[0]
+
+        def around(wrapped: Any, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            if len(args) != 2 or not switch.on or MARK in args[0] or observation.is_suppressed():
+                return wrapped(*args, **kwargs)
+            return _wsgi.serve(wrapped, args[0], args[1], hook, library)
+
+        return _patch.wrapper(original, around, in_class)
+
+    return lambda hook: mark(hook, Target("serves_wsgi", module, path, make))

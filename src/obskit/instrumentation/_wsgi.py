@@ -1,0 +1,245 @@
+"""The engine for WSGI: one observation for each request, from environ to the end of its body."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, TypeVar
+
+from obskit import clock, context, conventions, health, observation
+from obskit.instrumentation import _answer, _served, _wire
+from obskit.instrumentation._served import MARK, Served
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Callable[[bytes], object]]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+Route = Callable[[Environ, Served], str | None]
+T = TypeVar("T")
+
+
+def serve(
+    app: App, environ: Environ, start_response: StartResponse, route: Route, library: str
+) -> Iterable[bytes]:
+    """Call *app* for a request and observe it.
+
+    The context stays attached until the server closes the body: so its access line, which it
+    writes in between, has the ID.
+    """
+    served = _begin(environ, library)
+    if served is None:
+        return app(environ, start_response)
+    response = Response(served, environ, route)
+    try:
+        body = app(environ, response.starter(start_response))
+    except BaseException as error:
+        response.fail(error)
+        raise
+    return response.hand_over(body)
+
+
+def _begin(environ: Environ, library: str) -> Served | None:
+    try:
+        wire = _wire.current()
+        headers = {name: environ[key] for key, name in wire.environ_names if key in environ}
+        work = conventions.http_server(
+            environ["REQUEST_METHOD"],
+            path_of(environ),
+            headers,
+            peer=environ.get("REMOTE_ADDR") or None,
+            library=library,
+        )
+        served = _served.begin(work, headers, wire.cause)
+        environ[MARK] = served
+        return served
+    except Exception as error:
+        health.internal_error("wsgi.begin", error)
+        return None
+
+
+def path_of(environ: Environ) -> str:
+    """Return the path of a request as text: WSGI hands over its bytes as Latin-1."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+class Response:
+    """What is known of a response on its way."""
+
+    __slots__ = ("environ", "expected", "route", "sent", "served")
+
+    def __init__(self, served: Served, environ: Environ, route: Route) -> None:
+        self.served = served
+        self.environ = environ
+        self.route = route
+        self.sent = 0
+        self.expected: int | None = None
+
+    def starter(self, start_response: StartResponse) -> StartResponse:
+        """Return a ``start_response`` that notes the status and puts our headers in."""
+
+        def start(status: str, headers: Headers, *rest: Any, **named: Any) -> Any:
+            try:
+                headers = self._start(status, headers)
+            except Exception as error:
+                health.internal_error("wsgi.start", error)
+            return start_response(status, headers, *rest, **named)
+
+        return start
+
+    def _start(self, status: str, headers: Headers) -> Headers:
+        code = int(status[:3])
+        work = self.served.observation
+        work.status = code
+        if code >= 500:
+            self.served.blame(self.served.error or sys.exc_info()[1], code)
+        else:
+            self.served.error = None
+        self.name_route()
+        self._expect(code, headers)
+        return answered(self.served, headers)
+
+    def _expect(self, code: int, headers: Headers) -> None:
+        """Note how many bytes the body will have, where that can be known."""
+        if self.environ["REQUEST_METHOD"] == "HEAD" or code < 200 or code in (204, 304):
+            self.expected = 0
+            return
+        for name, value in headers:
+            if name.lower() == "content-length" and value.isdecimal():
+                self.expected = int(value)
+
+    def name_route(self) -> None:
+        """Ask for the route template, unless a framework has named it."""
+        if self.served.routed:
+            return
+        try:
+            template = self.route(self.environ, self.served)
+            if template:
+                self.served.route(template)
+        except Exception as error:
+            health.internal_error("wsgi.route", error)
+
+    def hand_over(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """Return *body* so that its end is noticed."""
+        if is_file(body, self.environ.get("wsgi.file_wrapper")):
+            # Servers let the system send it, and know it by its type: that must stay.
+            self.end()
+            return body
+        return SizedBody(self, body) if isinstance(body, Sized) else Body(self, body)
+
+    def end(self) -> None:
+        """End the observation; whoever has all bytes finds it counted.
+
+        The context stays for the server's access line.
+        """
+        _served.finish(self.served)
+        _served.leave(self.served)
+
+    def fail(self, error: BaseException) -> None:
+        """End the observation by an error that goes to the server."""
+        self.name_route()
+        _served.fail(self.served, error)
+
+    def close(self) -> None:
+        """Leave the request, which the server may have given up before its body was exhausted."""
+        work = self.served.observation
+        if not work.finished:
+            self.served.gone = self.expected is None or self.sent < self.expected
+            _served.finish(self.served)
+        observation.leave(work)
+
+
+def is_file(body: object, wrapper: object) -> bool:
+    """Tell whether *body* is what the server's *wrapper* for files has made."""
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return wrapper is not None and hasattr(body, "read")
+
+
+def answered(served: Served, headers: Headers) -> Headers:
+    """Return *headers* of a response with ours in place of any that have the same names."""
+    wire = _wire.current()
+    out = [pair for pair in headers if pair[0].lower() not in wire.replaced]
+    here = served.observation.context
+    if here is None:
+        return out
+    if wire.says_id:
+        out.append((wire.policy.correlation_header, here.unit.correlation_id))
+    if served.is_ours:
+        cause = clock.header()
+        if cause is not None:
+            out.append((wire.policy.cause_header, cause))
+        cached = ",".join(value for name, value in out if name.lower() == "cache-control")
+        timing = _answer.timing(served, cached.lower())
+        if timing is not None:
+            out.append(("Server-Timing", timing))
+    return out
+
+
+class Body:
+    """The body of a response; each step runs in the context of its request."""
+
+    __slots__ = ("_body", "_iterator", "_place", "_response", "_unit")
+
+    def __init__(self, response: Response, body: Iterable[bytes]) -> None:
+        self._response = response
+        self._body = body
+        self._iterator: Iterator[bytes] | None = None
+        here = response.served.observation.context
+        self._unit = None if here is None else here.unit
+        self._place = (context.get(), clock.current())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = self._step(self._next)
+        self._response.sent += len(chunk)
+        return chunk
+
+    def _next(self) -> bytes:
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._body)
+            return next(self._iterator)
+        except StopIteration:
+            self._response.end()
+            raise
+
+    def close(self) -> None:
+        """Close what the application has returned, and leave the request."""
+        self._step(self._close)
+
+    def _close(self) -> None:
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+        self._response.close()
+
+    def _step(self, step: Callable[[], T]) -> T:
+        outer, position = context.get(), clock.current()
+        elsewhere = outer is None or outer.unit is not self._unit
+        if elsewhere:
+            context.attach(self._place[0])
+            clock.attach(self._place[1])
+        try:
+            return step()
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._response.fail(error)
+            raise
+        finally:
+            if elsewhere:
+                self._place = (context.get(), clock.current())
+                context.attach(outer)
+                clock.attach(position)
+
+
+class SizedBody(Body):
+    """A body of known length: some servers derive the Content-Length from it."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]

@@ -1,0 +1,40 @@
+"""Requests and websocket connections that FastAPI serves; background tasks are Starlette's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from obskit.instrumentation._applications import serves_asgi
+from obskit.instrumentation._asgi import Scope
+from obskit.instrumentation._drive import around
+from obskit.instrumentation._served import MARK, Served
+
+
+@serves_asgi("fastapi.applications", "FastAPI.__call__")
+def template(scope: Scope, served: Served) -> str | None:
+    """Return the path of the route that matched, with the prefixes of included routers."""
+    route = scope.get("route")
+    included = scope.get("fastapi")
+    chosen = included.get("effective_route_context") if isinstance(included, dict) else None
+    if chosen is None or chosen.original_route is not route:
+        chosen = route
+    methods = getattr(chosen, "methods", None)
+    if methods and scope.get("method", "GET") not in methods:
+        return None
+    return getattr(chosen, "path_format", None)
+
+
+@around("fastapi.telemetry._asgi", "NativeTelemetry.__call__")
+def telemetry(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Keep FastAPI's own metrics and logs, and leave the one SERVER span to us."""
+    scope = kwargs.get("scope")
+    if scope is None or MARK not in scope or not instance.config["tracing"]:
+        return wrapped(*args, **kwargs)
+    silent = instance.__dict__.get("_obskit_silent")
+    if silent is None:
+        silent = copy.copy(instance)
+        silent.config = {**instance.config, "tracing": False}
+        instance._obskit_silent = silent
+    return wrapped.__func__(silent, *args, **kwargs)  # type: ignore[attr-defined]

@@ -1,0 +1,69 @@
+"""Requests and websocket connections that Starlette serves, and its background tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from obskit import context, health
+from obskit.instrumentation._applications import serves_asgi
+from obskit.instrumentation._asgi import Scope
+from obskit.instrumentation._drive import Call, Hook, around, wraps
+from obskit.instrumentation._served import MARK, Served
+from obskit.observation import Observation
+
+
+@serves_asgi("starlette.applications", "Starlette.__call__")
+def template(scope: Scope, served: Served) -> str | None:
+    """Return nothing: the route itself says what it has matched."""
+    return None
+
+
+@around("starlette.routing", "Route.handle")
+@around("starlette.routing", "WebSocketRoute.handle")
+def route(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+    """Name the route of a request; one that has not the method is none."""
+    try:
+        scope = args[0]
+        methods = getattr(instance, "methods", None)
+        if MARK in scope and not (methods and scope["method"] not in methods):
+            scope[MARK].route(instance.path_format)
+    except Exception as error:
+        health.internal_error("starlette.route", error)
+    return wrapped(*args, **kwargs)
+
+
+@around("starlette.routing", "Mount.handle")
+def mount(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+    """Put what a mount has matched before the routes below it; without such it is one itself."""
+    try:
+        served = args[0].get(MARK)
+        if served is not None:
+            served.prefix += instance.path
+            if not instance.routes:
+                served.route("/{path}")
+    except Exception as error:
+        health.internal_error("starlette.mount", error)
+    return wrapped(*args, **kwargs)
+
+
+@wraps("starlette.background", "BackgroundTask.__init__")
+def remember(call: Call) -> None:
+    """Keep what is bound where the task is added: a thread's bindings end with the thread."""
+    call.instance.__dict__["_obskit_context"] = context.get()
+
+
+@wraps("starlette.background", "BackgroundTask.__call__")
+def run(call: Call) -> Hook:
+    """Observe the work after the response; it is linked to its request."""
+    function = call.instance.func
+    function = getattr(function, "func", function)
+    name = getattr(function, "__name__", type(function).__name__)
+    work = Observation(f"background {name}", library="starlette")
+    added = call.instance.__dict__.get("_obskit_context")
+    here = context.get()
+    if here is not None:
+        work.links = ((here.unit.trace_id, here.unit.root_span_id),)
+        if added is not None and added.unit is here.unit and added.fields is not here.fields:
+            context.attach(context.with_fields(here, {**here.fields, **added.fields}))
+    yield work

@@ -1,0 +1,1 @@
+"""Nothing is replaced for `obskit.wsgi.Middleware`; the row switches it."""
