@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import NamedTuple
 
 LARGEST_LC = 2**52
@@ -69,6 +69,9 @@ class Strand:
         self.tail = tail + ',"lc_broken":true' if broken else tail
 
 
+# The sender's own strand and nothing else, as most requests carry it.
+_PLAIN_HEADER = re.compile(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})", re.ASCII)
+
 # strand, number of the last line emitted here, pending fine and coarse pointers, broken
 Position = tuple[Strand, int, tuple[str, ...], tuple[str, ...], bool]
 
@@ -85,14 +88,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_after_fork)
 
 
-def current() -> Position | None:
-    """Return where this task stands, or None outside of a unit of work."""
-    return _position.get()
+current = _position.get
+"""Return where this task stands, or None outside of a unit of work."""
 
-
-def attach(position: Position | None) -> Token[Position | None]:
-    """Make *position* the place of this task."""
-    return _position.set(position)
+attach = _position.set
+"""Make a position the place of this task."""
 
 
 def begin(strand_id: str, cause: Cause | None = None, *, broken: bool = False) -> Position:
@@ -220,6 +220,10 @@ def header() -> str | None:
 
 def parse(text: str) -> Cause | None:
     """Return the Cause in a value of ``Obskit-Cause``, or None if it is not a valid one."""
+    match = _PLAIN_HEADER.fullmatch(text)
+    if match is not None:
+        lc = int(match[1], 36)
+        return Cause(lc, (f"{match[2]}-{int(match[3], 36)}",), (f"{match[2]}-{lc}",))
     if len(text) > LONGEST_HEADER:
         return None
     match = _HEADER.fullmatch(text)

@@ -46,14 +46,12 @@ def http_server(
         peer: Address of the client.
         library: The framework's module root.
     """
+    known = method in METHODS
     observation = Observation(
-        method if method in METHODS else "HTTP",
+        method if known else "HTTP",
         Kind.SERVER,
         protocol="http",
-        labels={
-            "http_request_method": method_label(method),
-            "http_route": UNMATCHED,
-        },
+        labels={"http_request_method": method if known else "_OTHER", "http_route": UNMATCHED},
         attributes={"url_path": path},
         carrier=headers,
         peer=peer,

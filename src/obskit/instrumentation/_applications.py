@@ -11,11 +11,12 @@ from functools import update_wrapper
 from types import MethodType
 from typing import Any, TypeVar
 
-from obskit import observation
+from obskit import health
 from obskit.instrumentation import _asgi, _patch, _websocket, _wsgi
 from obskit.instrumentation._asgi import App, Receive, Scope, Send
 from obskit.instrumentation._drive import HookFunction, Switch, Target, mark
 from obskit.instrumentation._served import MARK
+from obskit.observation import is_suppressed
 
 H = TypeVar("H", bound=HookFunction)
 
@@ -47,7 +48,7 @@ def _asgi_application(original: Any, route: _asgi.Route, switch: Switch, library
 
     async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         serve = ENGINES.get(scope["type"])
-        if serve is None or not switch.on or MARK in scope or observation.is_suppressed():
+        if serve is None or not switch.on or MARK in scope or is_suppressed():
             return await original(self, scope, receive, send)
         await serve(MethodType(original, self), scope, receive, send, route, library)
         return None
@@ -55,12 +56,32 @@ def _asgi_application(original: Any, route: _asgi.Route, switch: Switch, library
     return update_wrapper(replacement, original)
 
 
+def routes(module: str, path: str) -> Callable[[H], H]:
+    """Hear which route of a framework a request was given to; *path* is the route's ASGI method.
+
+    The hook gets the route, the scope and the `Served` of the request.
+    """
+
+    def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
+        async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+            if switch.on and MARK in scope:
+                try:
+                    hook(self, scope, scope[MARK])
+                except Exception as error:
+                    health.internal_error(f"{module}.route", error)
+            return await original(self, scope, receive, send)
+
+        return update_wrapper(replacement, original)
+
+    return lambda hook: mark(hook, Target("routes", module, path, make))
+
+
 def _foreign_application(original: Any, route: _asgi.Route, switch: Switch, library: str) -> Any:
     """Return a stand-in for what is no function: somebody else has wrapped it before."""
 
     def around(wrapped: App, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         serve = ENGINES.get(args[0]["type"]) if len(args) == 3 else None
-        if serve is None or not switch.on or MARK in args[0] or observation.is_suppressed():
+        if serve is None or not switch.on or MARK in args[0] or is_suppressed():
             return wrapped(*args, **kwargs)
         return serve(wrapped, args[0], args[1], args[2], route, library)
 
@@ -78,7 +99,7 @@ def serves_wsgi(module: str, path: str) -> Callable[[H], H]:
         library = module.partition(".")[0]
 
         def around(wrapped: Any, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-            if len(args) != 2 or not switch.on or MARK in args[0] or observation.is_suppressed():
+            if len(args) != 2 or not switch.on or MARK in args[0] or is_suppressed():
                 return wrapped(*args, **kwargs)
             return _wsgi.serve(wrapped, args[0], args[1], hook, library)
 

@@ -75,7 +75,7 @@ def begin(
         client = scope.get("client")
         peer = client[0] if client else None
         work = build(*first, scope["path"], headers, peer=peer, library=library)
-        served = _served.begin(work, headers, wire.cause)
+        served = _served.begin(work, headers, wire)
         scope[MARK] = served
         return served
     except Exception as error:
@@ -107,25 +107,27 @@ def _start(served: Served, message: Message) -> Message:
 
 def answered(served: Served, headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return *headers* of a response with ours in place of any that have the same names."""
-    wire = _wire.current()
+    wire = served.wire
     replaced = wire.replaced_bytes
     out = [pair for pair in headers if pair[0].lower() not in replaced]
     here = served.observation.context
-    if here is None:
-        return out
-    if wire.says_id:
-        out.append((wire.correlation_bytes, here.unit.correlation_id.encode("latin-1")))
-    if served.is_ours:
-        _append_for_callers(served, wire, out)
+    if here is not None:
+        if wire.says_id:
+            out.append((wire.correlation_bytes, here.unit.correlation_id.encode("latin-1")))
+        if served.is_ours:
+            cause = clock.header()
+            if cause is not None:
+                out.append((wire.cause_bytes, cause.encode("latin-1")))
+            _append_timing(served, out)
     return out
 
 
-def _append_for_callers(served: Served, wire: _wire.Wire, out: list[tuple[bytes, bytes]]) -> None:
-    cause = clock.header()
-    if cause is not None:
-        out.append((wire.cause_bytes, cause.encode("latin-1")))
-    cached = b",".join(value for name, value in out if name.lower() == b"cache-control")
-    timing = _answer.timing(served, cached.decode("latin-1").lower())
+def _append_timing(served: Served, out: list[tuple[bytes, bytes]]) -> None:
+    cached = ""
+    for name, value in out:
+        if name.lower() == b"cache-control":
+            cached += value.decode("latin-1").lower()
+    timing = _answer.timing(served, cached)
     if timing is not None:
         out.append((b"server-timing", timing.encode("latin-1")))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obskit import clock, context, conventions, health, observation
+from obskit.instrumentation._wire import Wire
 from obskit.observation import Observation
 
 # The key in an ASGI scope or a WSGI environ. Who finds it there lets the request pass: it
@@ -20,10 +21,11 @@ class Served:
     *is_ours* whether the caller spoke of an operation and can be told of its clock.
     """
 
-    __slots__ = ("error", "gone", "is_ours", "observation", "position", "prefix", "routed")
+    __slots__ = ("error", "gone", "is_ours", "observation", "position", "prefix", "routed", "wire")
 
-    def __init__(self, work: Observation) -> None:
+    def __init__(self, work: Observation, wire: Wire) -> None:
         self.observation = work
+        self.wire = wire
         self.position = clock.current()
         self.prefix = ""
         self.routed = False
@@ -49,17 +51,17 @@ class Served:
         self.error = error
 
 
-def begin(work: Observation, headers: dict[str, str], cause: str) -> Served:
-    """Start the observation of a request; *cause* is the name of the header with the clock."""
+def begin(work: Observation, headers: dict[str, str], wire: Wire) -> Served:
+    """Start the observation of a request with *headers*."""
     attached = context.get()
     if attached is not None and not attached.unit.running:
         _clear_leaks(attached)
     observation.start(work)
-    served = Served(work)
+    served = Served(work, wire)
     here = work.context
     if here is not None and here.unit.trusted:
         source = here.unit.correlation_source
-        served.is_ours = source == "inherited" or source == "baggage" or cause in headers
+        served.is_ours = source == "inherited" or source == "baggage" or wire.cause in headers
     return served
 
 

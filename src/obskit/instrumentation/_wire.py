@@ -15,6 +15,7 @@ class Wire:
         "correlation",
         "correlation_bytes",
         "environ_names",
+        "generation",
         "policy",
         "replaced",
         "replaced_bytes",
@@ -24,6 +25,7 @@ class Wire:
 
     def __init__(self, policy: Policy, names: frozenset[str]) -> None:
         self.policy = policy
+        self.generation = propagation.generation
         self.says_id = "correlation" in policy.propagate
         self.correlation = policy.correlation_header.lower()
         self.correlation_bytes = self.correlation.encode()
@@ -43,7 +45,6 @@ _wire = Wire(propagation.policy(), propagation.names)
 def current() -> Wire:
     """Return the names for the policy in force."""
     global _wire
-    policy = propagation.policy()
-    if _wire.policy is not policy:
-        _wire = Wire(policy, propagation.names)
+    if _wire.generation != propagation.generation:
+        _wire = Wire(propagation.policy(), propagation.names)
     return _wire

@@ -49,7 +49,7 @@ def _begin(environ: Environ, library: str) -> Served | None:
             peer=environ.get("REMOTE_ADDR") or None,
             library=library,
         )
-        served = _served.begin(work, headers, wire.cause)
+        served = _served.begin(work, headers, wire)
         environ[MARK] = served
         return served
     except Exception as error:
@@ -89,24 +89,38 @@ class Response:
 
     def _start(self, status: str, headers: Headers) -> Headers:
         code = int(status[:3])
-        work = self.served.observation
-        work.status = code
+        served = self.served
+        served.observation.status = code
         if code >= 500:
-            self.served.blame(self.served.error or sys.exc_info()[1], code)
-        else:
-            self.served.error = None
-        self.name_route()
-        self._expect(code, headers)
-        return answered(self.served, headers)
-
-    def _expect(self, code: int, headers: Headers) -> None:
-        """Note how many bytes the body will have, where that can be known."""
-        if self.environ["REQUEST_METHOD"] == "HEAD" or code < 200 or code in (204, 304):
+            served.blame(served.error or sys.exc_info()[1], code)
+        elif served.error is not None:
+            served.error = None
+        if not served.routed:
+            self.name_route()
+        if code < 200 or code == 204 or code == 304 or self.environ["REQUEST_METHOD"] == "HEAD":
             self.expected = 0
-            return
-        for name, value in headers:
-            if name.lower() == "content-length" and value.isdecimal():
-                self.expected = int(value)
+        return self._answered(headers)
+
+    def _answered(self, headers: Headers) -> Headers:
+        """Return *headers* with ours in place of any that have the same names."""
+        served = self.served
+        wire, here = served.wire, served.observation.context
+        out: Headers = []
+        cached = ""
+        for pair in headers:
+            name = pair[0].lower()
+            if name == "content-length" and self.expected is None and pair[1].isdecimal():
+                self.expected = int(pair[1])
+            elif name == "cache-control":
+                cached += pair[1].lower()
+            if name not in wire.replaced:
+                out.append(pair)
+        if here is not None:
+            if wire.says_id:
+                out.append((wire.policy.correlation_header, here.unit.correlation_id))
+            if served.is_ours:
+                out += _for_callers(served, cached)
+        return out
 
     def name_route(self) -> None:
         """Ask for the route template, unless a framework has named it."""
@@ -156,24 +170,10 @@ def is_file(body: object, wrapper: object) -> bool:
     return wrapper is not None and hasattr(body, "read")
 
 
-def answered(served: Served, headers: Headers) -> Headers:
-    """Return *headers* of a response with ours in place of any that have the same names."""
-    wire = _wire.current()
-    out = [pair for pair in headers if pair[0].lower() not in wire.replaced]
-    here = served.observation.context
-    if here is None:
-        return out
-    if wire.says_id:
-        out.append((wire.policy.correlation_header, here.unit.correlation_id))
-    if served.is_ours:
-        cause = clock.header()
-        if cause is not None:
-            out.append((wire.policy.cause_header, cause))
-        cached = ",".join(value for name, value in out if name.lower() == "cache-control")
-        timing = _answer.timing(served, cached.lower())
-        if timing is not None:
-            out.append(("Server-Timing", timing))
-    return out
+def _for_callers(served: Served, cached: str) -> Headers:
+    cause, timing = clock.header(), _answer.timing(served, cached)
+    out = [] if cause is None else [(served.wire.policy.cause_header, cause)]
+    return out if timing is None else [*out, ("Server-Timing", timing)]
 
 
 class Body:
@@ -193,7 +193,11 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
-        chunk = self._step(self._next)
+        attached = context.get()
+        if attached is None or attached.unit is not self._unit:
+            chunk = self._elsewhere(self._next)
+        else:
+            chunk = self._next()
         self._response.sent += len(chunk)
         return chunk
 
@@ -205,35 +209,39 @@ class Body:
         except StopIteration:
             self._response.end()
             raise
+        except BaseException as error:
+            self._response.fail(error)
+            raise
 
     def close(self) -> None:
         """Close what the application has returned, and leave the request."""
-        self._step(self._close)
+        attached = context.get()
+        if attached is None or attached.unit is not self._unit:
+            self._elsewhere(self._close)
+        else:
+            self._close()
 
     def _close(self) -> None:
         close = getattr(self._body, "close", None)
         if close is not None:
-            close()
+            try:
+                close()
+            except BaseException as error:
+                self._response.fail(error)
+                raise
         self._response.close()
 
-    def _step(self, step: Callable[[], T]) -> T:
+    def _elsewhere(self, step: Callable[[], T]) -> T:
+        """Do a step from another thread or task, or behind one that went before."""
         outer, position = context.get(), clock.current()
-        elsewhere = outer is None or outer.unit is not self._unit
-        if elsewhere:
-            context.attach(self._place[0])
-            clock.attach(self._place[1])
+        context.attach(self._place[0])
+        clock.attach(self._place[1])
         try:
             return step()
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self._response.fail(error)
-            raise
         finally:
-            if elsewhere:
-                self._place = (context.get(), clock.current())
-                context.attach(outer)
-                clock.attach(position)
+            self._place = (context.get(), clock.current())
+            context.attach(outer)
+            clock.attach(position)
 
 
 class SizedBody(Body):

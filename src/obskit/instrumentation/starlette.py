@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from obskit import context, health
-from obskit.instrumentation._applications import serves_asgi
+from obskit import context
+from obskit.instrumentation._applications import routes, serves_asgi
 from obskit.instrumentation._asgi import Scope
-from obskit.instrumentation._drive import Call, Hook, around, wraps
-from obskit.instrumentation._served import MARK, Served
+from obskit.instrumentation._drive import Call, Hook, wraps
+from obskit.instrumentation._served import Served
 from obskit.observation import Observation
 
 
@@ -19,32 +18,21 @@ def template(scope: Scope, served: Served) -> str | None:
     return None
 
 
-@around("starlette.routing", "Route.handle")
-@around("starlette.routing", "WebSocketRoute.handle")
-def route(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+@routes("starlette.routing", "Route.handle")
+@routes("starlette.routing", "WebSocketRoute.handle")
+def route(instance: Any, scope: Scope, served: Served) -> None:
     """Name the route of a request; one that has not the method is none."""
-    try:
-        scope = args[0]
-        methods = getattr(instance, "methods", None)
-        if MARK in scope and not (methods and scope["method"] not in methods):
-            scope[MARK].route(instance.path_format)
-    except Exception as error:
-        health.internal_error("starlette.route", error)
-    return wrapped(*args, **kwargs)
+    methods = getattr(instance, "methods", None)
+    if not methods or scope["method"] in methods:
+        served.route(instance.path_format)
 
 
-@around("starlette.routing", "Mount.handle")
-def mount(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+@routes("starlette.routing", "Mount.handle")
+def mount(instance: Any, scope: Scope, served: Served) -> None:
     """Put what a mount has matched before the routes below it; without such it is one itself."""
-    try:
-        served = args[0].get(MARK)
-        if served is not None:
-            served.prefix += instance.path
-            if not instance.routes:
-                served.route("/{path}")
-    except Exception as error:
-        health.internal_error("starlette.mount", error)
-    return wrapped(*args, **kwargs)
+    served.prefix += instance.path
+    if not instance.routes:
+        served.route("/{path}")
 
 
 @wraps("starlette.background", "BackgroundTask.__init__")

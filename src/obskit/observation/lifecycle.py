@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from typing import Any
@@ -12,6 +12,8 @@ from obskit.context import Context, Unit
 from obskit.observation.outcome import is_normal_end, judge, remember_call
 from obskit.observation.record import EXITS, Kind, Observation
 from obskit.typing import Carrier, Observer
+
+_SERVER = Kind.SERVER
 
 # Far more steps than one task can have open across each other.
 MOST_LEFT = 32
@@ -34,14 +36,12 @@ def configure(observers: Iterable[tuple[str, Observer]]) -> None:
 
 def start(observation: Observation) -> None:
     """Begin *observation*: find or make its context, attach it, tell the observers."""
-    previous = context.get()
-    observation.previous = previous
+    previous = observation.previous = context.get()
     if observation.entry:
         try:
-            _enter(observation)
+            _enter(observation, observation.carrier or {})
         except Exception as error:
-            health.internal_error("propagation.extract", error)
-            _enter_alone(observation)
+            _enter_strangely(observation, error)
     elif previous is None or previous.unit is context.PROCESS:
         _enter_alone(observation)
     else:
@@ -59,25 +59,35 @@ def start(observation: Observation) -> None:
         inject(observation.carrier, observation.peer)
 
 
-def _enter(observation: Observation) -> None:
+def _enter(observation: Observation, headers: Mapping[str, str]) -> None:
     source = observation.source
-    believed = observation.kind is not Kind.SERVER
-    headers = observation.carrier or {}
-    try:
-        entry = propagation.extract(headers, observation.peer, source=source, believed=believed)
-    except Exception:
-        headers = propagation.readable(headers)
-        entry = propagation.extract(headers, observation.peer, source=source, believed=believed)
-    observation.invalid_id = entry.invalid
+    entry = propagation.extract(
+        headers,
+        observation.peer,
+        source=source,
+        believed=observation.kind is not _SERVER,
+    )
     unit = entry.unit
     if source == "given" and unit.correlation_source == "inherited":
         unit.correlation_source = source
-    observation.links += unit.links
-    _attach_entry(
-        observation,
-        Context(unit, unit.root_span_id, unit.parent_span_id, {}),
-        entry.position,
-    )
+    if entry.invalid is not None:
+        observation.invalid_id = entry.invalid
+    if unit.links:
+        observation.links += unit.links
+    here = Context(unit, unit.root_span_id, unit.parent_span_id, {})
+    observation.previous_position = clock.current()
+    observation.context = here
+    context.attach(here)
+    clock.attach(entry.position)
+
+
+def _enter_strangely(observation: Observation, error: Exception) -> None:
+    """Enter with a carrier of an unknown shape, or if nothing can be taken from it without."""
+    try:
+        _enter(observation, propagation.readable(observation.carrier))
+    except Exception:
+        health.internal_error("propagation.extract", error)
+        _enter_alone(observation)
 
 
 def _enter_alone(observation: Observation) -> None:
@@ -88,10 +98,6 @@ def _enter_alone(observation: Observation) -> None:
         here.fields = previous.fields
     here.exit = observation.kind in EXITS
     observation.entry = True
-    _attach_entry(observation, here, position)
-
-
-def _attach_entry(observation: Observation, here: Context, position: clock.Position) -> None:
     observation.previous_position = clock.current()
     observation.context = here
     context.attach(here)
@@ -112,7 +118,8 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         observation.error = error
     try:
         observation.outcome = judge(observation)
-        remember_call(observation)
+        if observation.kind in EXITS:
+            remember_call(observation)
     except Exception as fault:
         observation.outcome = "ok" if observation.error is None else "server_error"
         health.internal_error("observation.judge", fault)
@@ -139,7 +146,12 @@ def leave(observation: Observation, *, keep: bool = False) -> None:
         return
     attached = context.get()
     if observation.entry:
-        _leave_entry(observation, here.unit, attached, keep)
+        if observation.previous is None and attached is here and not keep:
+            here.unit.running = False
+            context.attach(None)
+            clock.attach(observation.previous_position)
+        else:
+            _leave_entry(observation, here.unit, attached, keep)
     elif attached is here or (attached is not None and attached.span_id == here.span_id):
         context.attach(_below(observation.previous, attached.fields))
     elif attached is not None:

@@ -148,7 +148,7 @@ def _status_of(error: BaseException) -> object:
 def remember_call(observation: Observation) -> None:
     """Note an outgoing call and its failure in the unit of work that made it."""
     here = observation.context
-    if here is None or observation.kind not in EXITS:
+    if here is None:
         return
     unit, peer, outcome = here.unit, observation.peer or "", observation.outcome
     unit.call_count += 1

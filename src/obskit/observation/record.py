@@ -18,6 +18,9 @@ class Kind(Enum):
     CONSUMER = "consumer"
     INTERNAL = "internal"
 
+    # Members are told apart by identity; Enum's own hash is a Python function, and asked often.
+    __hash__ = object.__hash__
+
 
 ENTRIES = frozenset({Kind.SERVER, Kind.CONSUMER})
 EXITS = frozenset({Kind.CLIENT, Kind.PRODUCER})

@@ -32,6 +32,10 @@ Trust = Literal["auto", "internal", "edge"]
 Parent = w3c.Traceparent | b3.B3
 
 _HALF = 1 << 56
+# Rare enough to be looked for all at once.
+_OTHER_TRACERS = frozenset(
+    {"b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags", "x-amzn-trace-id"}
+)
 # A header cut here is no valid list any more, or one with too many members.
 _LONGEST_TRACESTATE = 17_000
 
@@ -49,13 +53,15 @@ class Policy:
     boundary: Boundary = Boundary()
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
     """What came in: the new unit of work, its first clock position, why an ID was refused."""
 
-    unit: Unit
-    position: clock.Position
-    invalid: str | None = None
+    __slots__ = ("invalid", "position", "unit")
+
+    def __init__(self, unit: Unit, position: clock.Position, invalid: str | None = None) -> None:
+        self.unit = unit
+        self.position = position
+        self.invalid = invalid
 
 
 _policy = Policy()
@@ -66,11 +72,15 @@ _caller = ""
 # The names that extract() looks at; entry points need to pick only these.
 names: frozenset[str] = frozenset()
 
+# Another number after each configure(): who keeps what follows from the policy looks here.
+generation = 0
+
 
 def configure(policy: Policy) -> None:
     """Make *policy* the one in force."""
-    global _policy, _correlation_key, _cause_key, _caller, names
+    global _policy, _correlation_key, _cause_key, _caller, names, generation
     _policy = policy
+    generation += 1
     _correlation_key = policy.correlation_header.lower()
     _cause_key = policy.cause_header.lower()
     _caller = correlation.fit(policy.service)
@@ -127,26 +137,40 @@ def extract(
         or trust == "internal"
         or (trust == "auto" and _policy.boundary.trusts(peer, headers))
     )
-    own, others = _baggage(headers)
-    parent, flags = _parent(headers)
-    known, origin, invalid = _known_id(headers, own, parent)
+    if not headers and internal:
+        return _begin(source)
+    own, others, flags = None, "", None
+    parent: Parent | None = None
+    known: str | None
+    text = headers.get("baggage")
+    if text:
+        own, others = w3c.read_baggage(text)
+    text = headers.get("traceparent")
+    if text and (parent := w3c.parse_traceparent(text)):
+        flags = parent.flags
+    elif not _OTHER_TRACERS.isdisjoint(headers):
+        parent, flags = _other_parent(headers)
+    text = headers.get(_correlation_key)
+    if text is not None and correlation.is_valid(text):
+        known, origin, invalid = text, "inherited", None
+    else:
+        known, origin, invalid = _known_id(text, headers, own, parent)
     if not internal:
         return _restart(known, parent, invalid)
-    entry = _continue(headers, own, parent, flags, known, origin or source, invalid)
+    entry = _continue(headers, own, parent, flags, known, origin or source)
     entry.unit.baggage = others
+    entry.invalid = invalid
     return entry
 
 
-def _baggage(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    text = headers.get("baggage")
-    return w3c.split_baggage(text) if text else ({}, "")
+def _begin(source: str) -> Entry:
+    trace_id, span_id = _ids()
+    unit = Unit(trace_id, source, trace_id, span_id, flags=sample(trace_id))
+    return Entry(unit, clock.begin(span_id))
 
 
-def _parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None]:
-    """Return the sender's span, and the decision on sampling where somebody has made one."""
-    text = headers.get("traceparent")
-    if text and (parent := w3c.parse_traceparent(text)):
-        return parent, parent.flags
+def _other_parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None]:
+    """Return the span that B3 names, and the decision on sampling where one was made."""
     found = b3.parse(headers)
     if found is None:
         return None, None
@@ -154,15 +178,15 @@ def _parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None]:
 
 
 def _known_id(
+    refused: str | None,
     headers: Mapping[str, str],
-    own: dict[str, str],
+    own: w3c.Own | None,
     parent: Parent | None,
 ) -> tuple[str | None, str, str | None]:
-    """Return the first valid ID, where it stood, and why an earlier one was refused."""
-    invalid = None
+    """Return the next valid ID, where it stood, and why an earlier one was *refused*."""
+    invalid = None if refused is None else correlation.why_invalid(refused)
     for text, origin in (
-        (headers.get(_correlation_key), "inherited"),
-        (own.get("correlation"), "baggage"),
+        (own.correlation if own else None, "baggage"),
         (headers.get("x-request-id"), "request_id"),
     ):
         if text is None:
@@ -172,9 +196,10 @@ def _known_id(
         invalid = invalid or correlation.why_invalid(text)
     if parent is not None:
         return parent.trace_id, "trace", invalid
-    foreign = correlation.foreign_trace_id(headers)
-    if foreign is not None:
-        return foreign, "trace", invalid
+    if not _OTHER_TRACERS.isdisjoint(headers):
+        foreign = correlation.foreign_trace_id(headers)
+        if foreign is not None:
+            return foreign, "trace", invalid
     return None, "invalid" if invalid else "", invalid
 
 
@@ -202,17 +227,18 @@ def _restart(known: str | None, parent: Parent | None, invalid: str | None) -> E
 
 def _continue(
     headers: Mapping[str, str],
-    own: dict[str, str],
+    own: w3c.Own | None,
     parent: Parent | None,
     flags: int | None,
     known: str | None,
     origin: str,
-    invalid: str | None,
 ) -> Entry:
-    trace_id, span_id = _ids()
-    random = RANDOM
+    digits = os.urandom(24).hex()
+    trace_id, span_id, random, tracestate = digits[:32], digits[32:], RANDOM, ""
     if parent is not None:
         trace_id, random = parent.trace_id, 0
+        if "tracestate" in headers and isinstance(parent, w3c.Traceparent):
+            tracestate = w3c.parse_tracestate(headers["tracestate"][:_LONGEST_TRACESTATE])
     elif known is not None and origin == "trace":
         trace_id, random = known, 0
     if flags is None:
@@ -222,30 +248,25 @@ def _continue(
         origin,
         trace_id,
         span_id,
-        parent_span_id=parent.span_id if parent else None,
+        parent_span_id=None if parent is None else parent.span_id,
         flags=flags | random,
-        tracestate=_tracestate(headers) if isinstance(parent, w3c.Traceparent) else "",
+        tracestate=tracestate,
     )
-    if own:
+    cause = clock.parse(headers[_cause_key]) if _cause_key in headers else None
+    if own is not None:
         _take_own(unit, own)
-    cause = clock.parse(headers.get(_cause_key, "")) or clock.parse(own.get("cause", ""))
+        if cause is None and own.cause:
+            cause = clock.parse(own.cause)
     broken = cause is None and known is not None
-    return Entry(unit, clock.begin(span_id, cause, broken=broken), invalid)
+    return Entry(unit, clock.begin(span_id, cause, broken=broken))
 
 
-def _tracestate(headers: Mapping[str, str]) -> str:
-    text = headers.get("tracestate")
-    return w3c.parse_tracestate(text[:_LONGEST_TRACESTATE]) if text else ""
-
-
-def _take_own(unit: Unit, own: dict[str, str]) -> None:
-    for name in ("caller", "causation", "synthetic"):
-        text = own.get(name)
-        if text is not None and correlation.is_valid(text):
-            setattr(unit, "causation_id" if name == "causation" else name, text)
-    hop = own.get("hop", "")
-    if len(hop) <= 6 and hop.isascii() and hop.isdigit():
-        unit.hop = int(hop) + 1
+def _take_own(unit: Unit, own: w3c.Own) -> None:
+    unit.causation_id = own.causation
+    unit.caller = own.caller
+    unit.synthetic = own.synthetic
+    if own.hop:
+        unit.hop = int(own.hop) + 1
 
 
 def sample(trace_id: str) -> int:

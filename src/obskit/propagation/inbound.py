@@ -53,6 +53,7 @@ class Boundary:
         self._networks = (*INTERNAL_NETWORKS, *_networks(extra))
         self.is_internal_host = lru_cache(maxsize=1024)(self._is_internal_host)
         self.is_internal_address = lru_cache(maxsize=1024)(self._is_internal_address)
+        self._is_inside = lru_cache(maxsize=1024)(self._find_inside)
 
     def trusts(self, peer: str | None, headers: Mapping[str, str]) -> bool:
         """Tell whether a request comes from inside: the peer and all that it forwards for.
@@ -60,7 +61,7 @@ class Boundary:
         A peer without an address (a Unix socket, an in-process client) is inside. A proxy
         that hides for whom it forwards (``unknown``, ``_hidden``) may do so for anybody.
         """
-        if peer and not self._is_inside(peer):
+        if peer and not (self._is_inside if len(peer) <= LONGEST_HOST else self._find_inside)(peer):
             return False
         forwarded = headers.get("x-forwarded-for")
         if forwarded and not self._are_inside(forwarded, _addresses):
@@ -68,7 +69,7 @@ class Boundary:
         forwarded = headers.get("forwarded")
         return not forwarded or self._are_inside(forwarded, _forwarded_for)
 
-    def _is_inside(self, peer: str) -> bool:
+    def _find_inside(self, peer: str) -> bool:
         return peer in _LOCAL_PEERS or peer.startswith(_SOCKET_PATHS) or self._is_ours(peer)
 
     def _are_inside(self, text: str, split: Callable[[str], list[str]]) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from obskit.context import RANDOM, SAMPLED
+from obskit.propagation.correlation import is_valid
 
 MOST_TRACESTATE_MEMBERS = 32
 LONGEST_TRACESTATE = 4096
@@ -94,6 +95,44 @@ def _joined(members: list[str], longest: int) -> str:
         if size > longest:
             return ",".join(members[:count])
     return ",".join(members)
+
+
+# What obskit itself writes, and nothing else: read in one go.
+_NAMED = ("causation", "caller", "synthetic")
+_OWN_ALONE = re.compile(
+    r"obskit\.correlation=([A-Za-z0-9._:~+/=@-]{1,128}),obskit\.hop=([0-9]{1,6})"
+    r",obskit\.causation=([0-9a-f]{16})(?:,obskit\.caller=([A-Za-z0-9._:~+/=@-]{1,128}))?"
+    r"(?:,obskit\.synthetic=([A-Za-z0-9._:~+/=@-]{1,128}))?"
+    r"(?:,obskit\.cause=([0-9a-z.~-]{1,256}))?",
+    re.ASCII,
+)
+
+
+class Own(NamedTuple):
+    """Our own entries, as far as they are there; only *correlation* may be unfit."""
+
+    correlation: str | None = None
+    hop: str | None = None
+    causation: str | None = None
+    caller: str | None = None
+    synthetic: str | None = None
+    cause: str | None = None
+
+
+def read_baggage(text: str) -> tuple[Own, str]:
+    """Return our own entries and the rest that travels on, as `split_baggage` does."""
+    match = _OWN_ALONE.fullmatch(text)
+    if match is not None:
+        return Own(*match.groups()), ""
+    own, others = split_baggage(text)
+    hop = own.get("hop", "")
+    fit = {name: value for name in _NAMED if (value := own.get(name)) and is_valid(value)}
+    return Own(
+        correlation=own.get("correlation"),
+        hop=hop if len(hop) <= 6 and hop.isascii() and hop.isdigit() else None,
+        cause=own.get("cause"),
+        **fit,
+    ), others
 
 
 def split_baggage(text: str) -> tuple[dict[str, str], str]:
