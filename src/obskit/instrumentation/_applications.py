@@ -15,12 +15,12 @@ from obskit import health
 from obskit.instrumentation import _asgi, _patch, _websocket, _wsgi
 from obskit.instrumentation._asgi import App, Receive, Scope, Send
 from obskit.instrumentation._drive import HookFunction, Switch, Target, mark
-from obskit.instrumentation._served import MARK
+from obskit.instrumentation._served import MARK, Template
 from obskit.observation import is_suppressed
 
 H = TypeVar("H", bound=HookFunction)
 
-Engine = Callable[[App, Scope, Receive, Send, _asgi.Route, str], Awaitable[None]]
+Engine = Callable[[App, Scope, Receive, Send, Template, str], Awaitable[None]]
 ENGINES: dict[str, Engine] = {"http": _asgi.serve, "websocket": _websocket.connect}
 
 
@@ -37,20 +37,22 @@ def serves_asgi(module: str, path: str) -> Callable[[H], H]:
     return lambda hook: mark(hook, Target("serves_asgi", module, path, make))
 
 
-def _asgi_application(original: Any, route: _asgi.Route, switch: Switch, library: str) -> Any:
+def _asgi_application(original: Any, template: Template, switch: Switch, library: str) -> Any:
     """Return a stand-in that servers take for what it was.
 
     A function with ``*args`` would not do: uvicorn calls an application without arguments to
     find out whether it is a factory, and believes what does not raise TypeError.
     """
     if not _patch.is_plain(original):
-        return _foreign_application(original, route, switch, library)
+        return _foreign_application(original, template, switch, library)
 
     async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         serve = ENGINES.get(scope["type"])
         if serve is None or not switch.on or MARK in scope or is_suppressed():
+            if MARK in scope:
+                scope[MARK].templates += (template,)
             return await original(self, scope, receive, send)
-        await serve(MethodType(original, self), scope, receive, send, route, library)
+        await serve(MethodType(original, self), scope, receive, send, template, library)
         return None
 
     return update_wrapper(replacement, original)
@@ -76,14 +78,14 @@ def routes(module: str, path: str) -> Callable[[H], H]:
     return lambda hook: mark(hook, Target("routes", module, path, make))
 
 
-def _foreign_application(original: Any, route: _asgi.Route, switch: Switch, library: str) -> Any:
+def _foreign_application(original: Any, template: Template, switch: Switch, library: str) -> Any:
     """Return a stand-in for what is no function: somebody else has wrapped it before."""
 
     def around(wrapped: App, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         serve = ENGINES.get(args[0]["type"]) if len(args) == 3 else None
         if serve is None or not switch.on or MARK in args[0] or is_suppressed():
             return wrapped(*args, **kwargs)
-        return serve(wrapped, args[0], args[1], args[2], route, library)
+        return serve(wrapped, args[0], args[1], args[2], template, library)
 
     return _patch.wrapper(original, around, True)
 
@@ -99,8 +101,10 @@ def serves_wsgi(module: str, path: str) -> Callable[[H], H]:
         library = module.partition(".")[0]
 
         def around(wrapped: Any, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-            if len(args) != 2 or not switch.on or MARK in args[0] or is_suppressed():
+            if len(args) != 2 or not switch.on or is_suppressed():
                 return wrapped(*args, **kwargs)
+            if MARK in args[0]:
+                return _wsgi.serve_within(wrapped, args[0], args[1], hook)
             return _wsgi.serve(wrapped, args[0], args[1], hook, library)
 
         return _patch.wrapper(original, around, in_class)

@@ -8,22 +8,21 @@ from typing import Any
 
 from obskit import clock, conventions, health, observation
 from obskit.instrumentation import _answer, _served, _wire
-from obskit.instrumentation._served import MARK, Served
+from obskit.instrumentation._served import MARK, Served, Template
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Route = Callable[[Scope, Served], str | None]
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 async def serve(
-    app: App, scope: Scope, receive: Receive, send: Send, route: Route, library: str
+    app: App, scope: Scope, receive: Receive, send: Send, template: Template, library: str
 ) -> None:
     """Call *app* for an HTTP request and observe it."""
-    served = begin(conventions.http_server, scope, library, scope.get("method", ""))
+    served = begin(conventions.http_server, scope, template, library, scope.get("method", ""))
     if served is None:
         await app(scope, receive, send)
         return
@@ -44,7 +43,7 @@ async def serve(
                 trailers = message.get("trailers", False)
                 message = _start(served, message)
             elif _is_last(kind, message, trailers):
-                _end(served, scope, receive, route)
+                _end(served, scope, receive)
         except Exception as error:
             health.internal_error("asgi.send", error)
         try:
@@ -56,17 +55,21 @@ async def serve(
     try:
         await app(scope, receive_on, send_on)
     except BaseException as error:
-        name_route(served, scope, route)
+        served.find_route(scope)
         served.gone = served.gone or _has_left(receive)
         _served.fail(served, error)
         raise
     if not work.finished:
-        _end_unanswered(served, scope, receive, route)
+        _end_unanswered(served, scope, receive)
     observation.leave(work)
 
 
 def begin(
-    build: Callable[..., observation.Observation], scope: Scope, library: str, *first: str
+    build: Callable[..., observation.Observation],
+    scope: Scope,
+    template: Template,
+    library: str,
+    *first: str,
 ) -> Served | None:
     """Start the observation of *scope*; None if that fails, then it is served unobserved."""
     try:
@@ -75,7 +78,7 @@ def begin(
         client = scope.get("client")
         peer = client[0] if client else None
         work = build(*first, scope["path"], headers, peer=peer, library=library)
-        served = _served.begin(work, headers, wire)
+        served = _served.begin(work, headers, wire, template)
         scope[MARK] = served
         return served
     except Exception as error:
@@ -140,16 +143,16 @@ def _is_last(kind: str, message: Message, trailers: bool) -> bool:
     return kind == "http.response.pathsend"
 
 
-def _end(served: Served, scope: Scope, receive: Receive, route: Route) -> None:
+def _end(served: Served, scope: Scope, receive: Receive) -> None:
     """End the observation before the last bytes are out: who has them all finds it counted."""
-    name_route(served, scope, route)
+    served.find_route(scope)
     served.gone = served.gone or _has_left(receive)
     _served.finish(served)
 
 
-def _end_unanswered(served: Served, scope: Scope, receive: Receive, route: Route) -> None:
+def _end_unanswered(served: Served, scope: Scope, receive: Receive) -> None:
     """End the observation of a request whose application returned before the response ended."""
-    name_route(served, scope, route)
+    served.find_route(scope)
     served.gone = served.gone or _has_left(receive)
     work = served.observation
     error = None
@@ -158,18 +161,6 @@ def _end_unanswered(served: Served, scope: Scope, receive: Receive, route: Route
             work.status = 500
         error = RuntimeError("the application returned before the end of its response")
     _served.finish(served, error)
-
-
-def name_route(served: Served, scope: Scope, route: Route) -> None:
-    """Ask *route* for the template that *scope* has matched, unless a framework has named it."""
-    if served.routed:
-        return
-    try:
-        template = route(scope, served)
-        if template:
-            served.route(template)
-    except Exception as error:
-        health.internal_error("asgi.route", error)
 
 
 def _has_left(receive: Receive) -> bool:

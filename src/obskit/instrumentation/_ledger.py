@@ -139,10 +139,12 @@ def _load(entry: Entry, module: ModuleType | None) -> None:
 def _apply(entry: Entry, hook: HookFunction, target: Target, module: ModuleType) -> None:
     name = f"{target.module}:{target.path}" if target.path else target.module
     try:
-        if target.make is None:
+        if target.make is not None:
+            _replace(entry, hook, target, module)
+        elif entry.switch.on:
             _attach(entry, hook, module)
         else:
-            _replace(entry, hook, target, module)
+            return
     except Exception as error:
         entry.missing[name] = f"{error}" if isinstance(error, _patch.Missing) else repr(error)
         if not isinstance(error, _patch.Missing):

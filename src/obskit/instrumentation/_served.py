@@ -14,6 +14,10 @@ from obskit.observation import Observation
 MARK = "obskit"
 
 
+# Gets the scope or environ, returns the template of the route that the request has matched.
+Template = Callable[[Any, "Served"], str | None]
+
+
 class Served:
     """One request or connection and its observation.
 
@@ -21,11 +25,23 @@ class Served:
     *is_ours* whether the caller spoke of an operation and can be told of its clock.
     """
 
-    __slots__ = ("error", "gone", "is_ours", "observation", "position", "prefix", "routed", "wire")
+    __slots__ = (
+        "error",
+        "gone",
+        "is_ours",
+        "observation",
+        "position",
+        "prefix",
+        "routed",
+        "templates",
+        "wire",
+    )
 
-    def __init__(self, work: Observation, wire: Wire) -> None:
+    def __init__(self, work: Observation, wire: Wire, template: Template) -> None:
         self.observation = work
         self.wire = wire
+        # Asked in this order where no route has named itself; applications within add theirs.
+        self.templates: tuple[Template, ...] = (template,)
         self.position = clock.current()
         self.prefix = ""
         self.routed = False
@@ -37,6 +53,20 @@ class Served:
         """Note that the request has matched *template* (``/orders/{id}``)."""
         self.routed = True
         conventions.set_route(self.observation, self.prefix + template)
+
+    def find_route(self, request: Any) -> None:
+        """Ask for the route of *request*, a scope or an environ, unless it has named itself."""
+        if self.routed:
+            return
+        for template in self.templates:
+            try:
+                found = template(request, self)
+            except Exception as error:
+                health.internal_error("instrumentation.route", error)
+                continue
+            if found:
+                self.route(found)
+                return
 
     def blame(self, error: BaseException | None, status: int) -> None:
         """Note that *error* has made the answer a *status*.
@@ -51,13 +81,13 @@ class Served:
         self.error = error
 
 
-def begin(work: Observation, headers: dict[str, str], wire: Wire) -> Served:
+def begin(work: Observation, headers: dict[str, str], wire: Wire, template: Template) -> Served:
     """Start the observation of a request with *headers*."""
     attached = context.get()
     if attached is not None and not attached.unit.running:
         _clear_leaks(attached)
     observation.start(work)
-    served = Served(work, wire)
+    served = Served(work, wire, template)
     here = work.context
     if here is not None and here.unit.trusted:
         source = here.unit.correlation_source

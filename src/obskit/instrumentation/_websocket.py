@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from obskit import context, conventions, health, observation
 from obskit.instrumentation import _asgi, _served
-from obskit.instrumentation._asgi import App, Message, Receive, Route, Scope, Send
-from obskit.instrumentation._served import Served
+from obskit.instrumentation._asgi import App, Message, Receive, Scope, Send
+from obskit.instrumentation._served import Served, Template
 
 SWITCHED = 101
 DENIED = 403
@@ -13,13 +13,13 @@ _NORMAL_CODES = frozenset({1000, 1001, 1005})
 
 
 async def connect(
-    app: App, scope: Scope, receive: Receive, send: Send, route: Route, library: str
+    app: App, scope: Scope, receive: Receive, send: Send, template: Template, library: str
 ) -> None:
     """Call *app* for a websocket connection and observe it as one unit of work.
 
     Lines about a message have its number in the field ``message_seq``.
     """
-    served = _asgi.begin(conventions.websocket_server, scope, library)
+    served = _asgi.begin(conventions.websocket_server, scope, template, library)
     if served is None:
         await app(scope, receive, send)
         return
@@ -48,13 +48,13 @@ async def connect(
     try:
         await app(scope, receive_on, send_on)
     except BaseException as error:
-        _asgi.name_route(served, scope, route)
+        served.find_route(scope)
         if type(error).__name__ == "WebSocketDisconnect":
             # How frameworks tell an application that waits that its client has left.
             _served.finish(served)
         _served.fail(served, error)
         raise
-    _asgi.name_route(served, scope, route)
+    served.find_route(scope)
     served.observation.attributes["websocket_messages"] = count
     _served.finish(served)
     observation.leave(served.observation)

@@ -8,28 +8,27 @@ from typing import Any, TypeVar
 
 from obskit import clock, context, conventions, health, observation
 from obskit.instrumentation import _answer, _served, _wire
-from obskit.instrumentation._served import MARK, Served
+from obskit.instrumentation._served import MARK, Served, Template
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
-Route = Callable[[Environ, Served], str | None]
 T = TypeVar("T")
 
 
 def serve(
-    app: App, environ: Environ, start_response: StartResponse, route: Route, library: str
+    app: App, environ: Environ, start_response: StartResponse, template: Template, library: str
 ) -> Iterable[bytes]:
     """Call *app* for a request and observe it.
 
     The context stays attached until the server closes the body: so its access line, which it
     writes in between, has the ID.
     """
-    served = _begin(environ, library)
+    served = _begin(environ, template, library)
     if served is None:
         return app(environ, start_response)
-    response = Response(served, environ, route)
+    response = Response(served, environ)
     try:
         body = app(environ, response.starter(start_response))
     except BaseException as error:
@@ -38,7 +37,7 @@ def serve(
     return response.hand_over(body)
 
 
-def _begin(environ: Environ, library: str) -> Served | None:
+def _begin(environ: Environ, template: Template, library: str) -> Served | None:
     try:
         wire = _wire.current()
         headers = {name: environ[key] for key, name in wire.environ_names if key in environ}
@@ -49,12 +48,34 @@ def _begin(environ: Environ, library: str) -> Served | None:
             peer=environ.get("REMOTE_ADDR") or None,
             library=library,
         )
-        served = _served.begin(work, headers, wire)
+        served = _served.begin(work, headers, wire, template)
         environ[MARK] = served
         return served
     except Exception as error:
         health.internal_error("wsgi.begin", error)
         return None
+
+
+def serve_within(
+    app: App, environ: Environ, start_response: StartResponse, template: Template
+) -> Iterable[bytes]:
+    """Call *app* for a request that is observed already; perhaps it knows the route."""
+
+    def start(*args: Any, **kwargs: Any) -> Any:
+        _name_route(environ, template)
+        return start_response(*args, **kwargs)
+
+    return app(environ, start)
+
+
+def _name_route(environ: Environ, template: Template) -> None:
+    try:
+        served: Served = environ[MARK]
+        found = template(environ, served)
+        if found:
+            served.route(found)
+    except Exception as error:
+        health.internal_error("instrumentation.route", error)
 
 
 def path_of(environ: Environ) -> str:
@@ -66,12 +87,11 @@ def path_of(environ: Environ) -> str:
 class Response:
     """What is known of a response on its way."""
 
-    __slots__ = ("environ", "expected", "route", "sent", "served")
+    __slots__ = ("environ", "expected", "sent", "served")
 
-    def __init__(self, served: Served, environ: Environ, route: Route) -> None:
+    def __init__(self, served: Served, environ: Environ) -> None:
         self.served = served
         self.environ = environ
-        self.route = route
         self.sent = 0
         self.expected: int | None = None
 
@@ -95,8 +115,7 @@ class Response:
             served.blame(served.error or sys.exc_info()[1], code)
         elif served.error is not None:
             served.error = None
-        if not served.routed:
-            self.name_route()
+        served.find_route(self.environ)
         if code < 200 or code == 204 or code == 304 or self.environ["REQUEST_METHOD"] == "HEAD":
             self.expected = 0
         return self._answered(headers)
@@ -122,17 +141,6 @@ class Response:
                 out += _for_callers(served, cached)
         return out
 
-    def name_route(self) -> None:
-        """Ask for the route template, unless a framework has named it."""
-        if self.served.routed:
-            return
-        try:
-            template = self.route(self.environ, self.served)
-            if template:
-                self.served.route(template)
-        except Exception as error:
-            health.internal_error("wsgi.route", error)
-
     def hand_over(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Return *body* so that its end is noticed."""
         if is_file(body, self.environ.get("wsgi.file_wrapper")):
@@ -151,7 +159,7 @@ class Response:
 
     def fail(self, error: BaseException) -> None:
         """End the observation by an error that goes to the server."""
-        self.name_route()
+        self.served.find_route(self.environ)
         _served.fail(self.served, error)
 
     def close(self) -> None:

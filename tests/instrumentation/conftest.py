@@ -1,0 +1,102 @@
+"""Fixtures for tests of what is observed.
+
+``observed``
+    A list of the observations that have ended, in that order. All of the catalog is on.
+    Observers, context, the counts of errors and losses are as new, before and after.
+
+``toy(name, source) -> module``
+    Make a module of that name importable, import it and forget it after the test.
+
+``broken``
+    The places where obskit has contained an error of its own, and how often.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from obskit import clock, context, health, instrumentation, observation, propagation
+from obskit.instrumentation import _imports, _ledger
+from obskit.observation import Observation
+
+
+class Recorder:
+    """An observer that keeps what has ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[Observation] = []
+
+    def start(self, observation: Observation) -> None:
+        """Hear that something begins."""
+
+    def end(self, observation: Observation) -> None:
+        """Keep what is over."""
+        self.ended.append(observation)
+
+
+def _clean() -> None:
+    context.attach(None)
+    clock.attach(None)
+    observation.configure(())
+    health.reset()
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Begin and end without context, observers and counts."""
+    policy = propagation.policy()
+    _clean()
+    yield
+    _clean()
+    propagation.configure(policy)
+
+
+@pytest.fixture
+def observed(clean: None) -> Iterator[list[Observation]]:
+    """Switch everything on and give the observations that have ended."""
+    recorder = Recorder()
+    observation.configure([("recorder", recorder)])
+    instrumentation.instrument()
+    yield recorder.ended
+    instrumentation.uninstrument()
+
+
+@pytest.fixture
+def broken() -> dict[str, int]:
+    """Give the counts of contained errors."""
+    return health.internal_errors
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
+    """Give what writes a module that can be imported until the test ends."""
+    made: list[str] = []
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(name: str, source: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(source, encoding="utf-8")
+        made.append(name)
+        return path
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+        _imports._waiting.pop(name, None)
+    _ledger._foreign.clear()
+
+
+@pytest.fixture
+def library(toy: Callable[[str, str], Path]) -> Callable[[str, str], ModuleType]:
+    """Give what writes and imports a module."""
+    from importlib import import_module
+
+    def make(name: str, source: str) -> Any:
+        toy(name, source)
+        return import_module(name)
+
+    return make
