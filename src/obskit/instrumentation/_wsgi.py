@@ -87,12 +87,13 @@ def path_of(environ: Environ) -> str:
 class Response:
     """What is known of a response on its way."""
 
-    __slots__ = ("environ", "expected", "sent", "served")
+    __slots__ = ("environ", "expected", "failed", "sent", "served")
 
     def __init__(self, served: Served, environ: Environ) -> None:
         self.served = served
         self.environ = environ
         self.sent = 0
+        self.failed = False
         self.expected: int | None = None
 
     def starter(self, start_response: StartResponse) -> StartResponse:
@@ -159,6 +160,7 @@ class Response:
 
     def fail(self, error: BaseException) -> None:
         """End the observation by an error that goes to the server."""
+        self.failed = True
         self.served.find_route(self.environ)
         _served.fail(self.served, error)
 
@@ -168,7 +170,11 @@ class Response:
         if not work.finished:
             self.served.gone = self.expected is None or self.sent < self.expected
             _served.finish(self.served)
-        observation.leave(work)
+        if self.failed:
+            # Servers close before they write their line about the error.
+            _served.leave(self.served)
+        else:
+            observation.leave(work)
 
 
 def is_file(body: object, wrapper: object) -> bool:
