@@ -45,8 +45,8 @@ lint: $(VENV)/.lint ## Check style, types and the direction of imports
 	$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: bench
-bench: $(VENV)/.bench ## Measure against the floor and the peers
-	$(RUN) -m benchmarks $(ARGS)
+bench: .venv-bench/.bench ## Measure against the floor and the peers (ARGS="line request" for some)
+	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 .PHONY: services
 services: ## Install the real servers that tests use (Debian packages)
@@ -72,6 +72,12 @@ $(VENV)/.oldest: pyproject.toml | $(VENV)/.made
 	$(PIP) --constraint $(VENV)/oldest.txt --editable '.[demo]' --group test
 	touch $@
 
-$(VENV)/.lint $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(VENV)/.made
+$(VENV)/.lint $(VENV)/.test: $(VENV)/.%: pyproject.toml | $(VENV)/.made
 	$(PIP) --editable '.[demo]' --group $*
+	touch $@
+
+# The peers bring plugins of their own: they stay out of the environment of the tests.
+.venv-bench/.bench: pyproject.toml
+	$(MAKE) --no-print-directory VENV=.venv-bench .venv-bench/.made
+	.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --upgrade --editable '.[demo]' --group bench
 	touch $@
