@@ -38,9 +38,12 @@ Every fixture is a callable; what it starts ends with the test at the latest.
 
 ``promtool(*args, stdin="") -> subprocess.CompletedProcess[str]``
     Run Debian's promtool, as in ``promtool("check", "metrics", stdin=text)``; never raises.
+
+Those for tests of the floor are described in ``tests/floor.py``.
 """
 
 pytest_plugins = [
+    "tests.floor",
     "tests.services.binaries",
     "tests.services.ports",
     "tests.services.processes",

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from obskit.fields import VERSION as __version__  # noqa: N811
     from obskit.logs import Secret, get_logger
     from obskit.metrics import metrics_app, metrics_wsgi_app
-    from obskit.observation import extract, inject, observe, suppress, unit_of_work
+    from obskit.observation import (
+        extract,
+        inject,
+        message_context,
+        observe,
+        suppress,
+        unit_of_work,
+    )
 
 __all__ = [
     "ObskitError",
@@ -28,6 +35,7 @@ __all__ = [
     "inject",
     "instrument",
     "is_synthetic",
+    "message_context",
     "metrics_app",
     "metrics_wsgi_app",
     "observe",
@@ -46,7 +54,14 @@ _ROOMS = {
     "obskit.errors": ("ObskitError", "SettingError", "UnknownInstrumentation"),
     "obskit.logs": ("Secret", "get_logger"),
     "obskit.metrics": ("metrics_app", "metrics_wsgi_app"),
-    "obskit.observation": ("extract", "inject", "observe", "suppress", "unit_of_work"),
+    "obskit.observation": (
+        "extract",
+        "inject",
+        "message_context",
+        "observe",
+        "suppress",
+        "unit_of_work",
+    ),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -59,6 +59,7 @@ class Unit:
         "parent_span_id",
         "root_span_id",
         "running",
+        "spans",
         "synthetic",
         "trace_id",
         "tracestate",
@@ -107,6 +108,8 @@ class Unit:
         # The outgoing calls that failed and did not recover, the last one first.
         self.failed_calls: tuple[FailedCall, ...] = ()
         self.wire: object = None
+        # The spans that are open in here, by ID, made and kept by the traces room.
+        self.spans: dict[str, Any] | None = None
         # The spans that were left while others were attached, and what lay below each.
         self.left: dict[str, Context] | None = None
         # Where to go back to, if this unit was over before its context was detached.

@@ -6,7 +6,7 @@ Documentation, the JSON Schema of the line, the data inventory and the tests are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 VERSION = "0.1.0"
 """Version of obskit, the same as in its distribution."""
@@ -21,7 +21,8 @@ JsonType = Literal["string", "integer", "number", "boolean", "array"]
 class LineField:
     """A field of a log line.
 
-    *when* says where it is present; *origin* says for the data inventory whose data it is.
+    *when* says where it is present; *origin* says for the data inventory whose data it is;
+    *pattern* is what all of its text matches.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LineField:
     meaning: str
     when: str = "always"
     origin: str = "obskit"
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,15 @@ class Metric:
 
 
 _UNIT = "in a unit of work"
+_PROCESS = "outside of a unit of work"
+_PLACE = "[0-9a-f]{16}-[0-9]+"
 
 LINE: tuple[LineField, ...] = (
-    LineField("timestamp", "string", "When the line was written: RFC 3339, UTC, microseconds"),
-    LineField("level", "string", "debug, info, warning, error or critical; also custom ones"),
+    LineField(
+        "timestamp", "string", "When the line was written: RFC 3339, UTC, microseconds",
+        pattern=r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z",
+    ),
+    LineField("level", "string", "debug, info, warning, error or critical; also custom ones", pattern="[^A-Z]+"),
     LineField("message", "string", "What happened", origin="application"),
     LineField("logger", "string", "Name of the logger"),
     LineField("service", "string", "Name of the service"),
@@ -57,36 +64,49 @@ LINE: tuple[LineField, ...] = (
     LineField("pod", "string", "Kubernetes pod", "if set by the downward API"),
     LineField("namespace", "string", "Kubernetes namespace", "if set by the downward API"),
     LineField("node", "string", "Kubernetes node", "if set by the downward API"),
-    LineField("scope", "string", "`process`: the line belongs to no operation", "outside of a unit of work"),
-    LineField("correlation_id", "string", "ID of the whole operation, across services", _UNIT, "caller"),
+    LineField("scope", "string", "`process`: the line belongs to no operation", _PROCESS, pattern="process"),
+    LineField(
+        "correlation_id", "string", "ID of the whole operation, across services", _UNIT, "caller",
+        "[A-Za-z0-9._:~+/=@-]{1,128}",
+    ),
     LineField(
         "correlation_source", "string",
         "Where the ID came from: inherited, baggage, request_id, trace, generated, given, invalid, restarted, message, schedule",
-        _UNIT,
+        _UNIT, pattern="[a-z_]+",
     ),
-    LineField("causation_id", "string", "span_id of the unit of work that caused this one", "if the caller said it", "caller"),
-    LineField("trace_id", "string", "W3C trace ID", _UNIT, "caller"),
-    LineField("span_id", "string", "W3C span ID of the step that wrote the line", _UNIT),
+    LineField("causation_id", "string", "span_id of the unit of work that caused this one", "if the caller said it", "caller", "[0-9a-f]{16}"),
+    LineField("trace_id", "string", "W3C trace ID", _UNIT, "caller", "[0-9a-f]{32}"),
+    LineField("span_id", "string", "W3C span ID of the step that wrote the line", _UNIT, pattern="[0-9a-f]{16}"),
     LineField("hop", "integer", "How many services the operation has gone through", _UNIT),
     LineField("caller", "string", "Service that called, as it named itself", "if the caller said it", "caller"),
     LineField("lc", "integer", "Lamport number: sorts the lines of an operation by cause", _UNIT),
-    LineField("lc_at", "string", "Place: strand and dense number; a hole is a lost line", _UNIT),
-    LineField("lc_hop", "string", "First strand of this hop, where it is another one", "on further strands"),
+    LineField("lc_at", "string", "Place: strand and dense number; a hole is a lost line", _UNIT, pattern=_PLACE),
+    LineField("lc_hop", "string", "First strand of this hop, where it is another one", "on further strands", pattern="[0-9a-f]{16}"),
     LineField("lc_broken", "boolean", "Behind a hop that carried the ID but no clock", "only when true"),
-    LineField("lc_after", "array", "Places that surely came before this line", "on lines with a new cause"),
-    LineField("lc_seen", "array", "Hops with their Lamport number that came before", "on lines with a new cause"),
+    LineField("lc_after", "array", "Places that surely came before this line", "on lines with a new cause", pattern=_PLACE),
+    LineField("lc_seen", "array", "Hops with their Lamport number that came before", "on lines with a new cause", pattern=_PLACE),
     LineField("synthetic", "boolean", "The operation is a synthetic transaction", "only when true", "caller"),
     LineField("client_correlation_id", "string", "ID that an outside client sent", "on the summary line, at the edge", "caller"),
-    LineField("parent_span_id", "string", "span_id of the caller's span", "on the summary line", "caller"),
+    LineField("parent_span_id", "string", "span_id of the caller's span", "on the summary line", "caller", "[0-9a-f]{16}"),
     LineField("http_request_method", "string", "Method of the request", "on the summary line", "caller"),
     LineField("http_route", "string", "Route template that matched", "on the summary line"),
+    LineField("task_name", "string", "Name of the job or task", "on the summary line of a task"),
+    LineField("messaging_system", "string", "System that brought the message", "on the summary line of a message"),
+    LineField("messaging_destination_name", "string", "Queue or topic of the message", "on the summary line of a message"),
     LineField("url_path", "string", "Path without query", "on the summary line", "caller"),
     LineField("http_response_status_code", "integer", "Status of the response", "on the summary line"),
-    LineField("outcome", "string", "ok, client_gone, rejected, timeout, dependency, server_error or client_error", "on the summary line"),
+    LineField(
+        "outcome", "string", "ok, client_gone, rejected, timeout, dependency, server_error or client_error", "on the summary line",
+        pattern="ok|client_gone|rejected|timeout|dependency|server_error|client_error",
+    ),
     LineField("dependency", "string", "Peer whose failure caused this one", "on the summary line, outcome dependency"),
     LineField("duration_ms", "number", "Milliseconds from start to end of the response", "on the summary line"),
     LineField("calls", "integer", "Outgoing calls made", "on the summary line"),
     LineField("calls_ms", "number", "Milliseconds spent in outgoing calls", "on the summary line"),
+    LineField("warning_category", "string", "Class of a Python warning", "on warnings"),
+    LineField("warning_at", "string", "File and line that a Python warning is about", "on warnings"),
+    LineField("error_thread", "string", "Thread that ended by an exception", "on its line", "application"),
+    LineField("error_object", "string", "Where an exception was ignored by Python", "on its line", "application"),
     LineField("error_type", "string", "Type of the exception", "on lines with an exception"),
     LineField("error_message", "string", "Text of the exception", "on lines with an exception", "application"),
     LineField("error_fingerprint", "string", "Same for errors of the same kind at the same place", "on lines with an exception"),
@@ -136,3 +156,35 @@ METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 
 LINE_NAMES: frozenset[str] = frozenset(field.name for field in LINE)
+
+
+def line_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a line; fields of the application's own are free.
+
+    It is published as ``docs/reference/line.schema.json``.
+    """
+    in_unit = [field.name for field in LINE if field.when == _UNIT]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:obskit:line:{SCHEMA}",
+        "title": "A log line",
+        "type": "object",
+        "properties": {field.name: _schema(field) for field in LINE},
+        "required": [field.name for field in LINE if field.when == "always"],
+        "oneOf": [
+            {"required": in_unit},
+            {"required": ["scope"], "not": {"anyOf": [{"required": [name]} for name in in_unit]}},
+        ],
+    }
+
+
+def _schema(field: LineField) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": field.type, "description": field.meaning}
+    if field.type == "integer":
+        schema["minimum"] = 0
+    if field.pattern:
+        text = {"pattern": f"^(?:{field.pattern})$"}
+        schema |= {"items": {"type": "string", **text}} if field.type == "array" else text
+    elif field.type == "array":
+        schema["items"] = {"type": "string"}
+    return schema

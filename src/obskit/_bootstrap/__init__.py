@@ -176,5 +176,5 @@ def status() -> dict[str, Any]:
     if rooms.states.get("instrumentation") == "on":
         from obskit import instrumentation
 
-        report["instrumentation"] = instrumentation.status()
+        report["instrumentation"] = [dataclasses.asdict(row) for row in instrumentation.status()]
     return report

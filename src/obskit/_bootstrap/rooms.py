@@ -16,6 +16,9 @@ from obskit.settings import Settings
 states: dict[str, str] = {}
 """What has become of each room: ``on``, or ``failed`` with the reason."""
 
+listeners: list[tuple[str, Any]] = []
+"""Further observers with their names, such as the one that ``obskit doctor`` counts with."""
+
 
 def enter(settings: Settings, process: str, *, first: bool, at_end: Callable[[], None]) -> None:
     """Put *settings* in force in all rooms that a process of this kind uses."""
@@ -86,7 +89,7 @@ def _observers(settings: Settings, speaking: bool) -> None:
     So the line is out before anything slower happens, and the span's ID is known to all.
     """
     observers = dict(_observers_that_work(settings, speaking))
-    observation.configure(observers.items())
+    observation.configure([*observers.items(), *listeners])
 
 
 def _observers_that_work(settings: Settings, speaking: bool) -> Iterator[tuple[str, Any]]:
@@ -128,6 +131,11 @@ def _instrumentation(settings: Settings, at_end: Callable[[], None]) -> None:
 
     instrumentation.arm(settings)
     instrumentation.when_imported("multiprocessing.util", _end_with_children(at_end))
+    if states.get("observer metrics") == "on":
+        from obskit import metrics
+
+        for module, prepare in metrics.ON_IMPORT:
+            instrumentation.when_imported(module, prepare)
 
 
 def _capture(settings: Settings) -> None:

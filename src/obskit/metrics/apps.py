@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple
@@ -30,6 +29,11 @@ class Answer(NamedTuple):
 
 def answer(method: str, accept: str | None, accept_encoding: str | None) -> Answer:
     """Return the response to a scrape; it never raises."""
+    reply = _answer(method, accept, accept_encoding)
+    return reply if method != "HEAD" else reply._replace(body=b"")
+
+
+def _answer(method: str, accept: str | None, accept_encoding: str | None) -> Answer:
     if method not in ("GET", "HEAD"):
         refusal = text(405, "Method Not Allowed", "Metrics can only be read: use GET or HEAD.\n")
         refusal.headers.append(("Allow", "GET, HEAD"))
@@ -44,7 +48,7 @@ def answer(method: str, accept: str | None, accept_encoding: str | None) -> Answ
         body = gzip.compress(body, compresslevel=6, mtime=0)
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
-    return Answer(200, "OK", headers, b"" if method == "HEAD" else body)
+    return Answer(200, "OK", headers, body)
 
 
 def text(status: int, reason: str, message: str) -> Answer:
@@ -91,8 +95,9 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 async def _respond(scope: Scope, send: Send) -> None:
-    headers = {bytes(name).lower(): bytes(value).decode() for name, value in scope["headers"]}
-    asked = scope["method"], headers.get(b"accept"), headers.get(b"accept-encoding")
+    headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
+    accept, encoding = (headers.get(name, b"") for name in (b"accept", b"accept-encoding"))
+    asked = scope["method"], accept.decode("latin-1"), encoding.decode("latin-1")
     status, _, answered, body = await _outside_of_the_loop(asked)
     encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in answered]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
@@ -101,6 +106,8 @@ async def _respond(scope: Scope, send: Send) -> None:
 
 async def _outside_of_the_loop(asked: tuple[str, str | None, str | None]) -> Answer:
     """Render in a thread, so that a large exposition holds up no request."""
+    import asyncio  # not above: it brings ssl along, which gevent must patch before
+
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # another kind of loop, such as trio's

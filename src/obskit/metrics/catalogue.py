@@ -119,6 +119,19 @@ def _values_of(child: Any) -> list[Any]:
     return [value for value in known if isinstance(value, MutexValue | Value)]
 
 
+def is_shown(value: Value) -> bool:
+    """Tell whether *value* belongs to a metric that is registered where expositions look.
+
+    Metrics of registries that the user has made for himself stay as private as they were.
+    """
+    from prometheus_client import REGISTRY
+
+    collector: Any = REGISTRY._names_to_collectors.get(value.identity.metric)
+    children = getattr(collector, "_metrics", {})
+    child = children.get(value.identity.label_values) if children else collector
+    return any(known is value for known in _values_of(child))
+
+
 def metric(name: str) -> Any:
     """Return the metric called *name*, made from the dictionary when it is first asked for.
 

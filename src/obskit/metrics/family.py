@@ -46,9 +46,7 @@ class Family:
 
     @cached_property
     def _base(self) -> Path:
-        import tempfile
-
-        return Path(tempfile.gettempdir(), f"obskit-{self._owner}")
+        return Path(_temporary(), f"obskit-{self._owner}")
 
     @cached_property
     def folder(self) -> Path:
@@ -124,6 +122,16 @@ class Family:
                     yield int(number), int(path.read_text())
 
 
+def _temporary() -> str:
+    """Return the folder for temporary files; memory, where the file system is read-only."""
+    import tempfile
+
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "/dev/shm"
+
+
 def is_live(path: Path) -> bool:
     """Tell whether the numbers in *path* die with their process."""
     return path.name.startswith("gauge_live")
@@ -136,7 +144,7 @@ def _slot(path: Path) -> str:
 def take_slot(folder: Path) -> tuple[int, int]:
     """Take the lowest free slot and return its number and the descriptor that holds it.
 
-    Live numbers of the last holder are removed, all others are gone on with.
+    What said something of the last holder alone is removed, all else is gone on with.
 
     Raises:
         OSError: There are too many processes, or the folder cannot be written.
@@ -147,8 +155,9 @@ def take_slot(folder: Path) -> tuple[int, int]:
         except PermissionError:  # the slot of another user
             continue
         if descriptor is not None:
-            for path in folder.glob(f"gauge_live*_s{number}.db"):
-                path.unlink(missing_ok=True)
+            for mode in ("live*", "all"):
+                for path in folder.glob(f"gauge_{mode}_s{number}.db"):
+                    path.unlink(missing_ok=True)
             return number, descriptor
     raise OSError(f"more than {MOST_SLOTS} processes share their metrics")
 

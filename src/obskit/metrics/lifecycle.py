@@ -30,6 +30,8 @@ def configure(chosen: Settings) -> None:
         settings.bequeath_family(workers.current.family.name)
     catalogue.adopt_if_imported()
     _hook_forks()
+    atexit.unregister(_tidy_up)
+    atexit.register(_tidy_up)
 
 
 def serve(chosen: Settings) -> None:
@@ -41,8 +43,6 @@ def serve(chosen: Settings) -> None:
         return
     server.configure(chosen.metrics_host, chosen.metrics_port, workers.current.family)
     server.start()
-    atexit.unregister(_tidy_up)
-    atexit.register(_tidy_up)
 
 
 def shutdown() -> None:
@@ -55,8 +55,11 @@ def shutdown() -> None:
 def _tidy_up() -> None:
     """Take the folder away with the head of the family, unless somebody is left."""
     current = workers.current.family
-    if current is not None and family.owner(current.name) == os.getpid():
+    if current is None:
+        return
+    if family.owner(current.name) in (None, os.getpid()):
         shutdown()
+    current.wipe_strangers()
 
 
 def status() -> dict[str, Any]:

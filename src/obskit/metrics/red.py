@@ -20,36 +20,43 @@ EXEMPLAR_PAUSE_NS = 1_000_000_000
 class Recipe:
     """Say which metrics a kind of work has; their labels are in the dictionary.
 
-    *labels* names those of the observation that its duration has, beside the outcome;
-    ``name`` stands for the observation's own name. With *ingress* it is counted where the
-    correlation ID came from.
+    *labels* names those of the observation that are told apart, beside the outcome; ``name``
+    stands for the observation's own name. With *ingress* it is counted where the correlation
+    ID came from.
     """
 
-    duration: str
     labels: tuple[str, ...]
+    duration: str = ""
     requests: str = ""
     active: str = ""
     ingress: bool = False
 
 
-_TASK = Recipe("task_duration_seconds", ("task_name",), ingress=True)
+_TASK = Recipe(("task_name",), "task_duration_seconds", ingress=True)
 
 # By protocol, then by kind.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "http": {
         "server": Recipe(
-            "http_server_request_duration_seconds",
             ("http_request_method", "http_route"),
+            "http_server_request_duration_seconds",
             requests="http_server_requests_total",
             active="http_server_active_requests",
             ingress=True,
         ),
         "client": Recipe(
-            "http_client_request_duration_seconds", ("http_request_method", "server_address")
+            ("http_request_method", "server_address"), "http_client_request_duration_seconds"
+        ),
+    },
+    "websocket": {
+        "server": Recipe(
+            ("http_request_method", "http_route"),
+            requests="http_server_requests_total",
+            ingress=True,
         ),
     },
     "task": {"consumer": _TASK, "internal": _TASK},
-    "": {"internal": Recipe("operation_duration_seconds", ("name",))},
+    "": {"internal": Recipe(("name",), "operation_duration_seconds")},
 }
 
 
@@ -87,9 +94,9 @@ class Meter:
     def __init__(self, recipe: Recipe) -> None:
         self._read = _reader(recipe.labels)
         self._active = table(recipe.active) if recipe.active else None
-        self._durations = table(recipe.duration, Duration)
+        self._durations = table(recipe.duration, Duration) if recipe.duration else None
         # Looked up directly where time counts; what is not among them yet, the table admits.
-        self._rows = self._durations.rows
+        self._rows = self._durations.rows if self._durations is not None else {}
         self._requests = Requests(recipe.requests) if recipe.requests else None
         self._ingress = Ingress() if recipe.ingress else None
 
@@ -103,7 +110,8 @@ class Meter:
         if self._active is not None:
             self._active.row((observation.labels["http_request_method"],)).dec()
         key = (*self._read(observation), observation.outcome)
-        (self._rows.get(key) or self._durations.row(key)).observe(observation)
+        if self._durations is not None:
+            (self._rows.get(key) or self._durations.row(key)).observe(observation)
         if self._ingress is not None:
             caller = self._ingress.count(observation)
             if self._requests is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import signal
@@ -11,19 +10,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from obskit import health, observation
 from obskit.metrics import catalogue
-from obskit.metrics.apps import Answer, answer, text
 from obskit.metrics.family import Family, take_lock
+from obskit.metrics.talk import Talk
 from obskit.metrics.workers import current
 
-log = logging.getLogger("obskit.metrics")
-
 PERIOD = 0.5
-PATIENCE = 5.0
-MOST_CONNECTIONS = 8
+MOST_TALKS = 8
 BACKLOG = 16
 
 
@@ -45,7 +40,7 @@ class Server:
         self._listener: socket.socket | None = None
         self._lock: int | None = None
         self._turns: Turns | None = None
-        self._talking: set[threading.Thread] = set()
+        self._talks: dict[Talk, None] = {}
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -74,7 +69,7 @@ class Server:
             return
         deadline = time.monotonic() + longest_wait
         turns.end()
-        for thread in (turns.thread, *self._talking):
+        for thread in (turns.thread, *(talk.thread for talk in list(self._talks))):
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -160,24 +155,31 @@ class Server:
         assert self._listener is not None
         with contextlib.suppress(BlockingIOError, ConnectionError):
             connection, _ = self._listener.accept()
-            if len(self._talking) >= MOST_CONNECTIONS:
-                connection.close()
+            talk = Talk(connection, self._over)
+            if not self._has_room():
+                talk.close()
                 return
-            thread = threading.Thread(target=self._talk, args=(connection,), daemon=True)
-            self._talking.add(thread)
-            thread.start()
+            self._talks[talk] = None
+            try:
+                talk.thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is about to end
+                self._over(talk)
+                talk.close()
 
-    def _talk(self, connection: socket.socket) -> None:
-        try:
-            with observation.suppress(), connection:
-                connection.settimeout(PATIENCE)
-                _handle(connection)
-        except OSError:
-            pass
-        except Exception as error:
-            health.internal_error("metrics.server", error)
-        finally:
-            self._talking.discard(threading.current_thread())
+    def _has_room(self) -> bool:
+        """Tell whether one more may talk; the one who is silent for longest has to go for it."""
+        talks = list(self._talks)
+        if len(talks) < MOST_TALKS:
+            return True
+        silent = next((talk for talk in talks if talk.reading), None)
+        if silent is None:
+            return False
+        silent.hang_up()
+        self._over(silent)
+        return True
+
+    def _over(self, talk: Talk) -> None:
+        self._talks.pop(talk, None)
 
 
 class Turns:
@@ -236,41 +238,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _handle(connection: socket.socket) -> None:
-    """Answer one request; the standard library's parser is imported when the first one comes."""
-    from http.server import BaseHTTPRequestHandler
-
-    class Handler(BaseHTTPRequestHandler):
-        server_version, sys_version = "obskit", ""
-        timeout = PATIENCE
-
-        def send(self) -> None:
-            reply = route(self.command, self.path, dict(self.headers.items()))
-            self.send_response(reply.status, reply.reason)
-            for name, value in reply.headers:
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body if self.command != "HEAD" else b"")
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self.send
-            raise AttributeError(name)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet: scrapes are no part of the service's work."""
-
-    Handler(connection, connection.getpeername(), None)  # type: ignore[arg-type]
-
-
-def route(method: str, target: str, headers: dict[str, str]) -> Answer:
-    """Return the answer to a request of the metrics port."""
-    path = target.partition("?")[0]
-    if path.rstrip("/") == "/metrics":
-        named = {name.lower(): value for name, value in headers.items()}
-        return answer(method, named.get("accept"), named.get("accept-encoding"))
-    if path == "/":
-        return text(200, "OK", "This is obskit. The metrics are at /metrics.\n")
-    return text(404, "Not Found", "There is nothing here. The metrics are at /metrics.\n")

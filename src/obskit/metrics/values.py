@@ -28,11 +28,6 @@ class Identity(NamedTuple):
     help: str
     mode: str
 
-    @property
-    def is_live(self) -> bool:
-        """Whether the number dies with its process."""
-        return self.mode.startswith("live")
-
 
 class Home(Protocol):
     """A place where numbers are kept. *era* is the same for all homes of one process."""
@@ -40,7 +35,7 @@ class Home(Protocol):
     era: object
     shared: bool
 
-    def place(self, identity: Identity) -> tuple[Cells | None, int]:
+    def place(self, value: Value) -> tuple[Cells | None, int]:
         """Return the doubles to write to, if any, and the index of the number among them."""
 
     def keep_exemplar(self, identity: Identity, exemplar: Any) -> None:
@@ -55,7 +50,7 @@ class Memory:
     def __init__(self, era: object) -> None:
         self.era = era
 
-    def place(self, identity: Identity) -> tuple[Cells | None, int]:
+    def place(self, value: Value) -> tuple[Cells | None, int]:
         """Return nothing: the value's own attribute is all there is."""
         return None, 0
 
@@ -72,13 +67,15 @@ _lock = threading.RLock()
 _home: Home = Memory(object())
 _settle: Callable[[], Home] | None = None
 _values: weakref.WeakSet[Value] = weakref.WeakSet()
+# What went wrong under the lock; whoever is told may count, or log, and wait for other locks.
+_troubles: list[tuple[str, Exception]] = []
 
 
 class Value:
     """Hold one number, in the form that prometheus_client expects of a value class."""
 
     __slots__ = (
-        "__weakref__", "_cells", "_exemplar", "_home", "_identity", "_index", "_number",
+        "__weakref__", "_cells", "_exemplar", "_home", "_index", "_number", "identity",
     )  # fmt: skip
 
     _multiprocess = False
@@ -94,7 +91,7 @@ class Value:
         multiprocess_mode: str = "",
         **_: Any,
     ) -> None:
-        self._identity = Identity(
+        self.identity = Identity(
             typ, metric_name, name, tuple(labelnames), tuple(labelvalues), help_text,
             multiprocess_mode,
         )  # fmt: skip
@@ -104,7 +101,6 @@ class Value:
         self._cells: Cells | None = None
         self._index = 0
         with _lock:
-            self._move()
             _values.add(self)
 
     def inc(self, amount: float) -> None:
@@ -116,6 +112,8 @@ class Value:
                 self._number += amount
             else:
                 self._cells[self._index] += amount
+        if _troubles:
+            _report()
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Replace the number; *timestamp* decides which of several processes was last."""
@@ -127,29 +125,42 @@ class Value:
             else:
                 self._cells[self._index] = value
                 self._cells[self._index + 1] = timestamp or 0.0
+        if _troubles:
+            _report()
 
     def get(self) -> float:
         """Return the number that this process (and its predecessors in the slot) have made."""
         with _lock:
             if self._home is not _home:
                 self._move()
-            return self.number
+            number = self.number
+        if _troubles:
+            _report()
+        return number
 
     def set_exemplar(self, exemplar: Any) -> None:
         """Keep *exemplar* in place of the last one."""
         self._exemplar = exemplar
         home = self._home
-        if home is None or not home.shared:
+        if home is None or self._cells is None:
             return
         try:
             with _lock:
-                home.keep_exemplar(self._identity, exemplar)
+                home.keep_exemplar(self.identity, exemplar)
         except Exception as error:
             health.internal_error("metrics.exemplar", error)
 
     def get_exemplar(self) -> Any:
         """Return the last exemplar of this process."""
         return self._exemplar
+
+    def ask_again(self) -> None:
+        """Look for a place once more, where siblings have one but this value has not."""
+        with _lock:
+            if self._cells is None and self._home is _home and _home.shared:
+                self._move()
+        if _troubles:
+            _report()
 
     @property
     def number(self) -> float:
@@ -163,16 +174,16 @@ class Value:
         carried = self.number if kept else 0.0
         self._home, self._number, self._cells = home, carried, None
         try:
-            cells, self._index = home.place(self._identity)
+            cells, self._index = home.place(self)
         except Exception as error:
-            health.internal_error("metrics.file", error)
+            note("metrics.file", error)
             return
         if cells is not None:
             self._join(cells, carried)
 
     def _join(self, cells: Cells, carried: float) -> None:
         """Go on where the last process in this slot has stopped."""
-        if self._identity.kind != "gauge":
+        if self.identity.kind != "gauge":
             cells[self._index] += carried
         elif carried:
             cells[self._index] = carried
@@ -185,6 +196,20 @@ def _settled() -> Home:
         home = _settle() if _settle is not None else Memory(_home.era)
         _home = home
     return _home
+
+
+def note(where: str, error: Exception) -> None:
+    """Keep an error that has happened under the lock until the lock is free."""
+    _troubles.append((where, error))
+
+
+def _report() -> None:
+    while _troubles:
+        try:
+            where, error = _troubles.pop()
+        except IndexError:  # another thread was faster
+            return
+        health.internal_error(where, error)
 
 
 def home() -> Home:
@@ -209,6 +234,7 @@ def settle() -> None:
     """Find the home of this process now, if it has none yet."""
     with _lock:
         _settled()
+    _report()
 
 
 def all_values() -> Iterator[Value]:
@@ -219,9 +245,13 @@ def all_values() -> Iterator[Value]:
 
 
 def move_all() -> None:
-    """Bring every number to the home of this process now."""
+    """Bring every number to the home of this process now.
+
+    One that had no place there is asked again: its metric may be registered by now.
+    """
     for value in all_values():
         value.get()
+        value.ask_again()
 
 
 def before_fork(longest_wait: float) -> bool:
@@ -238,3 +268,4 @@ def child_after_fork() -> None:
     """Replace the lock, whose holder may not exist in this process."""
     global _lock
     _lock = threading.RLock()
+    _troubles.clear()

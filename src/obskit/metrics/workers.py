@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from obskit import health
-from obskit.metrics import values
+from obskit.metrics import catalogue, values
 from obskit.metrics.family import SUPPORTED, Family, name_for, owner, take_slot
 from obskit.metrics.pages import ExemplarPage, Page
-from obskit.metrics.values import Cells, Home, Identity, Memory, Unsettled
+from obskit.metrics.values import Cells, Home, Identity, Memory, Unsettled, Value
 
 
 class Slot:
@@ -28,15 +27,27 @@ class Slot:
         self.number, self._descriptor = take_slot(family.folder)
         self._pages: dict[str, Page] = {}
         self._exemplars: ExemplarPage | None = None
+        try:
+            self._page("counter")
+        except BaseException:
+            self.close()
+            raise
 
-    def place(self, identity: Identity) -> tuple[Cells | None, int]:
-        """Return the cells of the right file and the index of the number among them."""
-        from prometheus_client.mmap_dict import mmap_key
-
-        prefix = f"{identity.kind}_{identity.mode}" if identity.kind == "gauge" else identity.kind
+    def _page(self, prefix: str) -> Page:
         page = self._pages.get(prefix)
         if page is None:
             page = self._pages[prefix] = Page(self._folder / f"{prefix}_s{self.number}.db")
+        return page
+
+    def place(self, value: Value) -> tuple[Cells | None, int]:
+        """Return the cells of the right file and the index of the number among them."""
+        from prometheus_client.mmap_dict import mmap_key
+
+        if not catalogue.is_shown(value):
+            return None, 0
+        identity = value.identity
+        prefix = f"{identity.kind}_{identity.mode}" if identity.kind == "gauge" else identity.kind
+        page = self._page(prefix)
         names, label_values = list(identity.label_names), list(identity.label_values)
         key = mmap_key(identity.metric, identity.sample, names, label_values, identity.help)
         index = page.index(key)
@@ -89,15 +100,18 @@ class Workers:
             self.slot = Slot(era, self.family)
         except Exception as error:
             self.trouble = f"this process is not added up with its siblings: {error}"
-            values.use(Memory(era))
-            health.internal_error("metrics.workers", error)
+            values.note("metrics.workers", error)
             return Memory(era)
+        self.trouble = ""
         return self.slot
 
     def settle_early(self) -> None:
         """Take a slot before a number needs one, unless this process may stay alone."""
-        if self.family is not None and owner(self.family.name) != os.getpid():
+        if self.family is None or not isinstance(values.home(), Unsettled):
+            return
+        if owner(self.family.name) != os.getpid():
             values.settle()
+            values.move_all()
 
     def share(self) -> bool:
         """Tell whether siblings keep numbers; if so, keep ours beside them."""

@@ -190,6 +190,9 @@ def _is_alive(attached: Context) -> bool:
 
 
 def _note_left(unit: Unit, span_id: str, previous: Context) -> None:
+    if previous.span_id == span_id:
+        # A call that another library has made a span for already is that span.
+        return
     if unit.left is None or len(unit.left) >= MOST_LEFT:
         unit.left = {}
     unit.left[span_id] = previous

@@ -154,7 +154,12 @@ def extract(
     if text is not None and correlation.is_valid(text):
         known, origin, invalid = text, "inherited", None
     else:
-        known, origin, invalid = _known_id(text, headers, own, parent)
+        known, origin, invalid = correlation.next_best(
+            text,
+            headers,
+            own.correlation if own else None,
+            parent.trace_id if parent else None,
+        )
     if not internal:
         return _restart(known, parent, invalid)
     entry = _continue(headers, own, parent, flags, known, origin or source)
@@ -175,32 +180,6 @@ def _other_parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None
     if found is None:
         return None, None
     return found if found.trace_id else None, found.flags
-
-
-def _known_id(
-    refused: str | None,
-    headers: Mapping[str, str],
-    own: w3c.Own | None,
-    parent: Parent | None,
-) -> tuple[str | None, str, str | None]:
-    """Return the next valid ID, where it stood, and why an earlier one was *refused*."""
-    invalid = None if refused is None else correlation.why_invalid(refused)
-    for text, origin in (
-        (own.correlation if own else None, "baggage"),
-        (headers.get("x-request-id"), "request_id"),
-    ):
-        if text is None:
-            continue
-        if correlation.is_valid(text):
-            return text, origin, invalid
-        invalid = invalid or correlation.why_invalid(text)
-    if parent is not None:
-        return parent.trace_id, "trace", invalid
-    if not _OTHER_TRACERS.isdisjoint(headers):
-        foreign = correlation.foreign_trace_id(headers)
-        if foreign is not None:
-            return foreign, "trace", invalid
-    return None, "invalid" if invalid else "", invalid
 
 
 def _ids() -> tuple[str, str]:

@@ -41,3 +41,28 @@ def foreign_trace_id(headers: Mapping[str, str]) -> str | None:
         if _B3_TRACE.fullmatch(lone):
             digits = lone.rjust(32, "0")
     return digits if digits.strip("0") else None
+
+
+def next_best(
+    refused: str | None,
+    headers: Mapping[str, str],
+    carried: str | None,
+    trace_id: str | None,
+) -> tuple[str | None, str, str | None]:
+    """Return the ID where the header of its own has none that is fit, and where it stood.
+
+    Also return why the first unfit one was refused, be it the header's (*refused*) or a later
+    one. *carried* is what our baggage says, *trace_id* that of the sender's span.
+    """
+    invalid = None if refused is None else why_invalid(refused)
+    for text, origin in ((carried, "baggage"), (headers.get("x-request-id"), "request_id")):
+        if text is None:
+            continue
+        if is_valid(text):
+            return text, origin, invalid
+        invalid = invalid or why_invalid(text)
+    if trace_id is None:
+        trace_id = foreign_trace_id(headers)
+    if trace_id is not None:
+        return trace_id, "trace", invalid
+    return None, "invalid" if invalid else "", invalid

@@ -20,13 +20,13 @@ def _start():
         sys.stderr.write(f"obskit: {sys.executable} runs unobserved, cannot import it: {why}\n")
         return
     try:
+        if os.environ.get("OBSKIT_REPORT_FILE"):
+            from obskit.cli import _report
+
+            _report.begin(os.environ["OBSKIT_REPORT_FILE"])
         _bootstrap.autostart()
     except Exception as error:
         sys.stderr.write(f"obskit: did not start: {type(error).__name__}: {error}\n")
-    if os.environ.get("OBSKIT_REPORT_FILE"):
-        from obskit.cli import _report
-
-        _report.begin(os.environ["OBSKIT_REPORT_FILE"])
 
 
 def _run_hidden():

@@ -1,0 +1,112 @@
+"""Judge raw output by an independent reading of the line format."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from obskit import fields
+
+REQUIRED = tuple(item.name for item in fields.LINE if item.when == "always")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+}
+_KNOWN = {item.name: _TYPES[item.type] for item in fields.LINE}
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+# Who writes such text, where nothing has made a line of it.
+WRITERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (
+        re.compile(rb'Traceback \(most recent call last\):|  File "|  \S|\w+(?:Error|Exception)\b'),
+        "a traceback that was printed past Python's hooks",
+    ),
+    (re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \["), "gunicorn's logger"),
+    (re.compile(rb"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL|TRACE): {2,}"), "uvicorn's logger"),
+    (re.compile(rb'\S+ - \S* ?\[.*?\] "|\S+:\d+ - "'), "a server's access log"),
+    (re.compile(rb"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):\S+:"), "logging.basicConfig"),
+    (re.compile(rb"[\w/.<>-]+:\d+: \w*Warning: "), "Python's warnings"),
+    (re.compile(rb"\{"), "a line that another writer has torn, or another JSON logger"),
+)
+UNKNOWN = "print before obskit was there, C code, or a child that is not Python"
+
+
+class Verdict(NamedTuple):
+    """A line of output, what it says, and what is wrong with it."""
+
+    raw: bytes
+    line: dict[str, Any] | None
+    fault: str = ""
+    number: int = 0
+
+
+def read(output: bytes) -> Iterator[Verdict]:
+    """Yield a verdict on each line of *output*."""
+    for number, raw in enumerate(output.split(b"\n"), 1):
+        if raw:
+            yield judge(raw)._replace(number=number)
+
+
+def judge(raw: bytes) -> Verdict:
+    """Return the verdict on one line without its end."""
+    try:
+        line = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique
+        )
+    except (ValueError, RecursionError) as error:
+        return Verdict(raw, None, f"no JSON: {_reason(error)}")
+    if not isinstance(line, dict):
+        return Verdict(raw, None, "no JSON object")
+    return Verdict(raw, line, _fault(line))
+
+
+def writer(raw: bytes) -> str:
+    """Guess who wrote a line that is none of ours."""
+    for pattern, name in WRITERS:
+        if pattern.match(raw):
+            return name
+    return UNKNOWN
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong without quoting the line: it may hold anything."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg.lower()} at character {error.pos}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _fault(line: dict[str, Any]) -> str:
+    missing = [name for name in REQUIRED if name not in line]
+    if missing:
+        return f"without {', '.join(missing)}"
+    if "correlation_id" not in line and line.get("scope") != "process":
+        return "without correlation_id, and not marked as a line of the process"
+    for name, value in line.items():
+        allowed = _KNOWN.get(name)
+        if allowed and not _is_one_of(value, allowed):
+            return f"{name} is not of type {'/'.join(kind.__name__ for kind in allowed)}"
+    if not _TIMESTAMP.fullmatch(line["timestamp"]):
+        return "timestamp is not RFC 3339 in UTC with microseconds"
+    return ""
+
+
+def _is_one_of(value: object, allowed: tuple[type, ...]) -> bool:
+    return isinstance(value, allowed) and (not isinstance(value, bool) or bool in allowed)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found

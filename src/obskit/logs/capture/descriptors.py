@@ -1,0 +1,81 @@
+"""Take what C code and child processes write to the descriptors 1 and 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+from obskit import health
+from obskit.logs.capture.streams import Emit, shown
+from obskit.logs.capture.tracebacks import Grouper
+
+LONGEST_LINE = 64 * 1024
+DRAIN_SECONDS = 1.0
+
+
+class Descriptor:
+    """A descriptor whose bytes are read back through a pipe, line by line, by one thread.
+
+    What is in the pipe when the process is killed is lost.
+    """
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.original = os.dup(number)
+        os.set_inheritable(self.original, False)
+        self._read_end, write_end = os.pipe()
+        os.dup2(write_end, number, inheritable=True)
+        os.close(write_end)
+        self._thread: threading.Thread | None = None
+
+    def begin(self, emit: Emit) -> None:
+        """Start to make lines of what is written."""
+        self._thread = threading.Thread(
+            target=self._read, args=(emit,), name=f"obskit-{self.name}", daemon=True
+        )
+        self._thread.start()
+
+    def _read(self, emit: Emit) -> None:
+        rest, grouper = b"", Grouper()
+        while chunk := self._next():
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], b""
+            self._say(lines, grouper, emit)
+        self._say([rest] if rest else [], grouper, emit, last=True)
+
+    def _next(self) -> bytes:
+        try:
+            return os.read(self._read_end, 65536)
+        except OSError:
+            return b""
+
+    def _say(self, lines: list[bytes], grouper: Grouper, emit: Emit, *, last: bool = False) -> None:
+        try:
+            for line in lines:
+                text = shown(line.decode("utf-8", "backslashreplace"))
+                for part in grouper.feed(text):
+                    if part.text.strip():
+                        emit(self.name, part)
+            for part in grouper.flush() if last else grouper.settle():
+                emit(self.name, part)
+        except Exception as error:
+            health.internal_error("logs.capture.descriptors", error)
+
+    def end(self) -> None:
+        """Put the descriptor back, and wait a little for what is still in the pipe."""
+        os.dup2(self.original, self.number)
+        if self._thread is not None:
+            # A child that goes on may hold the other end: the thread then reads on.
+            self._thread.join(DRAIN_SECONDS)
+
+
+def flush_python() -> None:
+    """Write out what Python itself keeps for the descriptors."""
+    for stream in (sys.stdout, sys.stderr):
+        flush: Callable[[], None] | None = getattr(stream, "flush", None)
+        if flush is not None:
+            flush()

@@ -1,0 +1,1 @@
+"""Give lines their form."""

@@ -1,0 +1,103 @@
+"""Know the lowest level that each logger writes; it can change while the process runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+MOST_NAMES = 10_000
+_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+
+
+class Threshold:
+    """The lowest level of one logger name, shared by all loggers that have it."""
+
+    __slots__ = ("level",)
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+
+
+_thresholds: dict[str, Threshold] = {}
+_root = 0
+_rules: dict[str, int] = {}
+_listeners: list[Callable[[], None]] = []
+
+
+def parse(text: str) -> tuple[int, dict[str, int]]:
+    """Return the level of all loggers and those of single names, from ``INFO,name=DEBUG``."""
+    root, rules = logging.INFO, {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, _, level = item.rpartition("=")
+        if name.strip():
+            rules[name.strip()] = number(level)
+        else:
+            root = number(level)
+    return root, rules
+
+
+def number(level: str | int) -> int:
+    """Return the number of a level given by name or number; INFO where it is unknown."""
+    if isinstance(level, int):
+        return level
+    word = level.strip().upper()
+    if word.isascii() and word.isdecimal():
+        return int(word)
+    return logging.getLevelNamesMapping().get(word, logging.INFO)
+
+
+def configure(text: str) -> None:
+    """Put the levels that *text* names in force."""
+    put(*parse(text))
+
+
+def put(root: int, rules: dict[str, int]) -> None:
+    """Put levels in force, for loggers that exist as well."""
+    global _root, _rules
+    _root, _rules = root, rules
+    for name, threshold in list(_thresholds.items()):
+        threshold.level = _level_of(name)
+    for listener in list(_listeners):
+        listener()
+
+
+def in_force() -> tuple[int, dict[str, int]]:
+    """Return the level of all loggers and those of single names."""
+    return _root, dict(_rules)
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Call *listener* whenever levels are put in force."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def of(name: str) -> Threshold:
+    """Return the threshold of loggers called *name*."""
+    threshold = _thresholds.get(name)
+    if threshold is None:
+        threshold = Threshold(_level_of(name))
+        if len(_thresholds) < MOST_NAMES:
+            threshold = _thresholds.setdefault(name, threshold)
+    return threshold
+
+
+def _level_of(name: str) -> int:
+    while _rules:
+        level = _rules.get(name)
+        if level is not None:
+            return level
+        name, dot, _ = name.rpartition(".")
+        if not dot:
+            break
+    return _root
+
+
+def enabled(logger: str, level: int) -> bool:
+    """Tell whether *logger* writes lines of *level*."""
+    return level >= of(logger).level
+
+
+def name_of(level: int) -> str:
+    """Return the name of a level as it stands on a line."""
+    return _NAMES.get(level) or logging.getLevelName(level).lower()

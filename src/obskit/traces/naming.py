@@ -1,0 +1,110 @@
+"""Say what an observation is in OpenTelemetry's words: the names of attributes, the status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from obskit.context import Context
+from obskit.conventions import UNMATCHED
+from obskit.observation import ENTRIES, EXITS, FAILURES, Observation
+
+SCOPE = "obskit"
+
+# Labels and attributes are spelled for Prometheus and log lines; others stay as they are.
+_DOTTED = {
+    "http_request_method": "http.request.method",
+    "http_route": "http.route",
+    "url_path": "url.path",
+    "server_address": "server.address",
+    "messaging_system": "messaging.system",
+    "messaging_destination_name": "messaging.destination.name",
+    "task_name": "obskit.task.name",
+    "websocket_close_code": "obskit.websocket.close_code",
+    "websocket_messages": "obskit.websocket.messages",
+}
+_LONGEST_DESCRIPTION = 500
+
+
+def at_start(observation: Observation) -> dict[str, Any]:
+    """Return the attributes that are known when *observation* begins: samplers look at them."""
+    found: dict[str, Any] = {}
+    for name, value in observation.labels.items():
+        if value != UNMATCHED:
+            found[_DOTTED.get(name, name)] = value
+    for name, value in observation.attributes.items():
+        found[_DOTTED.get(name, name)] = _plain(value)
+    address = found.get("server.address")
+    if address is not None:
+        host, colon, port = address.rpartition(":")
+        if colon and port.isdecimal():
+            found["server.address"], found["server.port"] = host, int(port)
+    here = observation.context
+    if observation.kind in ENTRIES and here is not None:
+        found["obskit.correlation_id"] = here.unit.correlation_id
+    return found
+
+
+def at_end(observation: Observation) -> dict[str, Any]:
+    """Return the attributes that are known when *observation* is over."""
+    found: dict[str, Any] = {"obskit.outcome": observation.outcome}
+    if observation.status is not None:
+        found["http.response.status_code"] = observation.status
+    route = observation.labels.get("http_route", UNMATCHED)
+    if route != UNMATCHED:
+        found["http.route"] = route
+    for name, value in observation.attributes.items():
+        found[_DOTTED.get(name, name)] = _plain(value)
+    if observation.error is not None:
+        found["error.type"] = type_name(observation.error)
+    elif is_error(observation) and observation.status is not None:
+        found["error.type"] = str(observation.status)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* if a span may have it, else its text."""
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return repr(value)
+
+
+def type_name(error: BaseException) -> str:
+    """Return the full name of the type of *error*."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_error(observation: Observation) -> bool:
+    """Tell whether the span of *observation* is one of an error.
+
+    A client that left and a 4xx that is answered are none; a 4xx that is received is one.
+    """
+    if observation.outcome == "client_gone":
+        return False
+    if observation.error is not None or observation.outcome in FAILURES:
+        return True
+    status = observation.status or 0
+    return status >= (400 if observation.kind in EXITS else 500)
+
+
+def description(observation: Observation) -> str:
+    """Return what went wrong in *observation*, if an exception said it."""
+    error = observation.error
+    if error is None:
+        return ""
+    try:
+        return f"{type(error).__name__}: {error}"[:_LONGEST_DESCRIPTION]
+    except Exception:
+        return type(error).__name__
+
+
+def peer(observation: Observation) -> str | None:
+    """Return the host that was called; who calls us is not recorded."""
+    return observation.peer if observation.kind in EXITS else None
+
+
+def is_open(here: Context) -> bool:
+    """Tell whether the unit of work of *here* still runs."""
+    return here.unit.running

@@ -1,0 +1,99 @@
+"""How the text of a setting becomes its value."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obskit.settings import parse
+
+PARSERS = {
+    "boolean": parse.boolean,
+    "count": parse.count,
+    "header": parse.header,
+    "level": parse.level,
+    "names": parse.names,
+    "number": parse.number,
+    "one_of": parse.one_of("replace", "keep"),
+    "port": parse.port,
+    "propagators": parse.propagators,
+    "ratio": parse.ratio,
+    "size": parse.size,
+    "stream": parse.stream,
+}
+HARD = ("", " ", "nan", "inf", "-inf", "1e999", "-1", "²", "١٢", "0x10", "1_000", "9" * 400, "\0")
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(text=st.one_of(st.text(), st.sampled_from(HARD), st.floats().map(str)))
+def test_any_text_is_a_value_or_a_reason(name, text):
+    """A parser returns a value or raises ValueError saying what must be, nothing else."""
+    try:
+        value = PARSERS[name](text)
+    except ValueError as error:
+        assert str(error).startswith("must be ")
+    else:
+        assert not isinstance(value, float) or math.isfinite(value)
+
+
+@given(st.sampled_from(["1", "true", "YES", "On"]), st.sampled_from(["0", "False", "no", "OFF"]))
+def test_booleans_have_four_spellings(yes, no):
+    """People write true in many ways."""
+    assert parse.boolean(yes) is True
+    assert parse.boolean(no) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("100", 100), ("4k", 4096), ("1 KiB", 1024), ("8MiB", 8 << 20), ("0.5g", 1 << 29)],
+)
+def test_sizes_have_units(text, size):
+    """A size is bytes, or has a unit."""
+    assert parse.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["off", "OFF", "none"])
+def test_a_port_can_be_off(text):
+    """No port is a choice."""
+    assert parse.port(text) is None
+
+
+@given(st.integers(0, 65535))
+def test_every_port_is_understood(port):
+    """All numbers that are ports are taken, and no others."""
+    assert parse.port(str(port)) == port
+    with pytest.raises(ValueError, match="must be a port"):
+        parse.port(str(port + 65536))
+
+
+@pytest.mark.parametrize("text", ["INFO", "debug", "15", "INFO,shop.db=DEBUG", "root=ERROR"])
+def test_levels_may_name_loggers(text):
+    """Levels go for all loggers or for named ones."""
+    assert parse.level(text) == text
+
+
+@pytest.mark.parametrize("text", ["LOUD", "shop=LOUD", "INFO,=", "-5"])
+def test_unknown_levels_are_refused(text):
+    """A level that nobody knows is a slip."""
+    with pytest.raises(ValueError, match="must be a level"):
+        parse.level(text)
+
+
+def test_lists_forgive_spaces_and_empty_items():
+    """Commas are set by hand."""
+    assert parse.names(" a, b ,,c,") == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("text", ["X-Id\r\nEvil: 1", "X Id", "Ünique", "a:b"])
+def test_a_header_is_a_token(text):
+    """A setting cannot smuggle a second header in."""
+    with pytest.raises(ValueError, match="must be the name of a header"):
+        parse.header(text)
+
+
+@pytest.mark.parametrize("text", ["fd:", "fd:x", "fd:-1", "fd:²"])
+def test_a_descriptor_has_a_number(text):
+    """What looks like a descriptor is one."""
+    with pytest.raises(ValueError, match="must be stdout"):
+        parse.stream(text)

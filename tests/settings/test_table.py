@@ -1,0 +1,45 @@
+"""The table of all settings, and the page made from it."""
+
+import pytest
+
+from obskit.settings import FIELDS, Settings, default_text, environment_name, parsed
+from tests.source import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "settings.md"
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_setting_says_what_it_means(name):
+    """A setting has a meaning in one sentence, and a default that people can read."""
+    meaning = FIELDS[name].metadata["meaning"]
+
+    assert meaning[0].isupper() or meaning[0] == "`"
+    assert not meaning.endswith(".")
+    assert default_text(name)
+    assert environment_name(name) == f"OBSKIT_{name.upper()}"
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_default_is_an_allowed_value(name):
+    """What is in force without a word can also be asked for."""
+    default = getattr(Settings(), name)
+
+    if default not in ("", ()):
+        assert parsed(name, "off" if default is None else default) == default
+
+
+def test_settings_cannot_be_changed_in_use():
+    """Whoever holds settings holds them for good."""
+    with pytest.raises(AttributeError):
+        Settings().service = "other"  # type: ignore[misc]
+
+
+def test_the_reference_page_is_the_table():
+    """The page on settings has one row for each, with its default and meaning."""
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if "| `OBSKIT_" in line]
+
+    assert rows == [
+        f"| `{environment_name(name)}` | {default_text(name)} | {item.metadata['meaning']} |"
+        for name, item in FIELDS.items()
+        if not item.metadata["hidden"]
+    ]

@@ -1,0 +1,152 @@
+"""The counts of what obskit itself lost or got wrong."""
+
+import os
+import threading
+
+import pytest
+
+from obskit import health
+
+pytestmark = pytest.mark.usefixtures("floor")
+
+
+class Unspeakable(Exception):
+    """An error whose text is an error."""
+
+    def __str__(self):
+        """Fail."""
+        raise RuntimeError("no words")
+
+
+def test_an_error_is_counted_and_its_text_kept():
+    """The last one at a place is remembered."""
+    health.internal_error("here", ValueError("first"))
+    health.internal_error("here", ValueError("second"))
+    health.internal_error("there", KeyError("x"))
+
+    assert health.internal_errors == {"here": 2, "there": 1}
+    assert health.last_errors == {"here": "ValueError: second", "there": "KeyError: 'x'"}
+
+
+def test_an_error_is_reported_the_first_time():
+    """A place that fails at each request must not fill the log."""
+    reports = []
+    health.on_first_error(lambda where, text: reports.append((where, text)))
+    for _ in range(3):
+        health.internal_error("here", ValueError("x"))
+
+    assert reports == [("here", "ValueError: x")]
+
+
+def test_a_report_is_bounded():
+    """An error may hold a whole body in its text."""
+    health.internal_error("here", ValueError("x" * 10_000))
+
+    assert len(health.last_errors["here"]) == health.LARGEST_REPORT
+
+
+def test_an_error_without_words_is_named_by_its_type():
+    """Containment never raises itself."""
+    health.internal_error("here", Unspeakable())
+
+    assert health.last_errors == {"here": "Unspeakable"}
+
+
+def test_a_loss_is_counted_by_signal_and_reason():
+    """Several at once count as several."""
+    health.lose("logs", "queue_full")
+    health.lose("logs", "queue_full", 5)
+    health.lose("spans", "queue_full")
+
+    assert health.lost == {("logs", "queue_full"): 6, ("spans", "queue_full"): 1}
+
+
+def test_listeners_hear_of_each_count():
+    """The same listener is told once."""
+    heard = []
+
+    def listen(*told):
+        heard.append(told)
+
+    health.on_count(listen)
+    health.on_count(listen)
+    health.internal_error("here", ValueError())
+    health.lose("logs", "closed", 2)
+
+    assert heard == [("internal_errors", ("here",), 1), ("lost", ("logs", "closed"), 2)]
+
+
+def test_a_reporter_or_listener_that_raises_is_contained():
+    """The others are told, and it is counted where nobody can be told any more."""
+    told = []
+    health.on_first_error(lambda *_: 1 / 0)
+    health.on_first_error(lambda *heard: told.append(heard))
+    health.on_count(lambda *_: 1 / 0)
+    health.on_count(lambda *heard: told.append(heard))
+    health.internal_error("here", ValueError("x"))
+    health.lose("logs", "closed")
+
+    assert told == [
+        ("here", "ValueError: x"),
+        ("internal_errors", ("here",), 1),
+        ("lost", ("logs", "closed"), 1),
+    ]
+    assert health.internal_errors == {"here": 1, "health.report": 1, "health.listen": 2}
+
+
+def test_a_reporter_may_fail_in_a_way_that_is_counted():
+    """A log that fails while it reports reports that failure too, and nothing locks up."""
+    health.on_first_error(lambda where, _: health.internal_error(f"{where}.report", ValueError()))
+    health.internal_error("a", ValueError())
+
+    assert health.internal_errors["a.report"] == 1
+
+
+def test_nothing_is_lost_between_threads():
+    """Eight threads count together."""
+
+    def work():
+        for _ in range(500):
+            health.internal_error("here", ValueError())
+            health.lose("logs", "closed")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert health.internal_errors == {"here": 4000}
+    assert health.lost == {("logs", "closed"): 4000}
+
+
+def test_a_forked_child_can_count():
+    """The lock may have been held by a thread that the child does not have."""
+    with health._lock:
+        child = os.fork() if threading.active_count() == 1 else None
+        if child == 0:
+            try:
+                counter = threading.Thread(target=health.lose, args=("logs", "closed"))
+                counter.start()
+                counter.join(5)
+                os._exit(0 if health.lost else 1)
+            finally:
+                os._exit(2)
+    if child is None:
+        pytest.skip("another thread is running")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_everything_can_be_forgotten():
+    """Counts, texts, reporters and listeners."""
+    heard = []
+    health.on_first_error(lambda *_: heard.append(1))
+    health.on_count(lambda *_: heard.append(1))
+    health.internal_error("here", ValueError())
+    health.lose("logs", "closed")
+    heard.clear()
+    health.reset()
+    assert (health.internal_errors, health.lost, health.last_errors) == ({}, {}, {})
+
+    health.internal_error("here", ValueError())
+    assert heard == []
