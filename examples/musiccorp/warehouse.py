@@ -1,6 +1,6 @@
 """Warehouse: packs parcels and chooses the carrier.
 
-An ordinary Flask service. It knows nothing of obskit.
+An ordinary Flask service. It prints what such services print, and no tool is in it.
 """
 
 import logging
@@ -12,7 +12,7 @@ logging.addLevelName(logging.WARNING, "WARN")
 logging.basicConfig(level=logging.INFO, format="[Warehouse] %(levelname)s %(message)s")
 log = logging.getLogger("warehouse")
 
-CARRIERS = {"DE": "DHL", "FR": "La Poste", "GB": "Royal Mail", "SE": "PostNord"}
+CARRIERS = {"CH": "Swiss Post", "DE": "DHL", "FR": "La Poste", "GB": "Royal Mail", "SE": "PostNord"}
 
 app = Flask(__name__)
 

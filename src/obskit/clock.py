@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ class Cause(NamedTuple):
     """Say what is known to have happened before a message was sent.
 
     *after* holds fine pointers ``<strand>-<n>`` (all lines of that strand up to n), *seen*
-    coarse ones ``<hop>-<lc>`` (all lines of that hop up to lc). *broken* means that some
-    hop behind this one carried the operation but no clock.
+    coarse ones ``<hop>-<lc>`` (all lines of that hop up to lc, which is that of a line).
+    *broken* means that some hop behind this one carried the operation but no clock.
     """
 
     lc: int
@@ -44,13 +45,23 @@ class Cause(NamedTuple):
 
 
 class Hop:
-    """Count the Lamport number of one operation inside one process."""
+    """Count the Lamport number of one operation inside one process.
 
-    __slots__ = ("generation", "id", "lc", "lock")
+    *lc* is that of the last line, *floor* the largest that was heard. What was *heard*
+    since that line stands here and not at the position: a task that took in an answer may
+    end without a line, and whoever waited for it writes the next one.
+    """
 
-    def __init__(self, hop_id: str, lc: int) -> None:
+    __slots__ = ("broken", "floor", "generation", "heard", "id", "lc", "lock")
+
+    def __init__(
+        self, hop_id: str, floor: int = 0, heard: tuple[str, ...] = (), *, broken: bool = False
+    ) -> None:
         self.id = hop_id
-        self.lc = lc
+        self.lc = 0
+        self.floor = floor
+        self.heard = heard
+        self.broken = broken
         # Reentrant, because a signal handler may log while its own thread is in tick().
         self.lock = threading.RLock()
         self.generation = _generation
@@ -59,29 +70,35 @@ class Hop:
 class Strand:
     """Number the lines of one chain densely, so that a hole means a lost line."""
 
-    __slots__ = ("head", "hop", "id", "tail")
+    __slots__ = ("broken", "head", "hop", "id", "tail")
 
-    def __init__(self, hop: Hop, strand_id: str, *, broken: bool = False) -> None:
+    def __init__(self, hop: Hop, strand_id: str) -> None:
         self.hop = hop
         self.id = strand_id
         self.head = 0
+        self.broken = hop.broken
         tail = '"' if strand_id == hop.id else f'","lc_hop":"{hop.id}"'
-        self.tail = tail + ',"lc_broken":true' if broken else tail
+        self.tail = tail + ',"lc_broken":true' if hop.broken else tail
 
 
 # The sender's own strand and nothing else, as most requests carry it.
 _PLAIN_HEADER = re.compile(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})", re.ASCII)
 
-# strand, number of the last line emitted here, pending fine and coarse pointers, broken
-Position = tuple[Strand, int, tuple[str, ...], tuple[str, ...], bool]
+# strand, number of the last line emitted here, pending fine pointers
+Position = tuple[Strand, int, tuple[str, ...]]
 
 _position: ContextVar[Position | None] = ContextVar("obskit_clock", default=None)
 _generation = 0
+_heirs: dict[Hop, Hop] = {}
+
+join_line: Callable[[], None] | None = None
+"""Write a line now, because a message has more pointers than it can carry; set by the log."""
 
 
 def _renew_after_fork() -> None:
-    global _generation
+    global _generation, _heirs
     _generation += 1
+    _heirs = {}
 
 
 if hasattr(os, "register_at_fork"):
@@ -98,10 +115,9 @@ attach = _position.set
 def begin(strand_id: str, cause: Cause | None = None, *, broken: bool = False) -> Position:
     """Return the first position of a hop that begins with *cause*."""
     if cause is None:
-        return (Strand(Hop(strand_id, 0), strand_id, broken=broken), 0, (), (), broken)
-    broken = broken or cause.broken
-    strand = Strand(Hop(strand_id, cause.lc), strand_id, broken=broken)
-    return (strand, 0, cause.after, cause.seen, broken)
+        return (Strand(Hop(strand_id, broken=broken), strand_id), 0, ())
+    hop = Hop(strand_id, cause.lc, cause.seen, broken=broken or cause.broken)
+    return (Strand(hop, strand_id), 0, cause.after)
 
 
 def tick() -> str:
@@ -112,110 +128,150 @@ def tick() -> str:
     position = _position.get()
     if position is None:
         return ""
-    strand, n, after, seen, broken = position
+    strand, n, after = position
     hop = strand.hop
     if hop.generation != _generation:
-        strand, n, after = _reborn(strand, n, after, broken)
+        strand, n, after = _reborn(strand, n, after)
         hop = strand.hop
     while True:
         # Straight-line code: no call and no allocation that a signal handler or a
-        # finalizer could use to come in between the comparison and the two stores.
+        # finalizer could use to come in between the comparison and the stores.
         with hop.lock:
-            if strand.head == n:
+            if strand.head == n and strand.broken is hop.broken:
                 n += 1
                 strand.head = n
-                lc = hop.lc + 1
+                last = lc = hop.lc
+                if hop.floor > lc:
+                    lc = hop.floor
+                lc += 1
                 hop.lc = lc
+                heard = hop.heard
+                if heard:
+                    hop.heard = ()
                 break
-        strand, n, after = _diverge(strand, n, after, broken)
-    if not after and not seen:
-        _position.set((strand, n, (), (), broken))
+        strand, n, after = _diverge(strand, n, after)
+    _position.set((strand, n, ()))
+    if not after and not heard:
         return f'"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
-    _position.set((strand, n, (), (), broken))
     piece = f'"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
     if after:
         piece += ',"lc_after":["' + '","'.join(after) + '"]'
-    if seen:
-        piece += ',"lc_seen":["' + '","'.join(seen) + '"]'
+    if heard:
+        # The number jumps here: without the last one a lost line could hide in the gap.
+        own = f'{hop.id}-{last}","' if last else ""
+        piece += f',"lc_seen":["{own}' + '","'.join(heard) + '"]'
     return piece
 
 
-def _diverge(
-    strand: Strand, n: int, after: tuple[str, ...], broken: bool
-) -> tuple[Strand, int, tuple[str, ...]]:
+def _diverge(strand: Strand, n: int, after: tuple[str, ...]) -> Position:
+    """Begin a strand where another task went on first, or where the hop is broken from now on."""
     if n:
         after = _merge(after, (f"{strand.id}-{n}",))
-    return Strand(strand.hop, os.urandom(8).hex(), broken=broken), 0, after
+    return Strand(strand.hop, os.urandom(8).hex()), 0, after
 
 
-def _reborn(
-    strand: Strand, n: int, after: tuple[str, ...], broken: bool
-) -> tuple[Strand, int, tuple[str, ...]]:
+def _reborn(strand: Strand, n: int, after: tuple[str, ...]) -> Position:
     """Begin anew in a forked child: the parent goes on counting the old strand."""
+    old = strand.hop
+    hop = _heirs.get(old)
+    if hop is None:
+        hop = _heirs.setdefault(old, _heir(old))
     if n:
         after = _merge(after, (f"{strand.id}-{n}",))
-    strand_id = os.urandom(8).hex()
-    return Strand(Hop(strand_id, strand.hop.lc), strand_id, broken=broken), 0, after
+    return Strand(hop, os.urandom(8).hex()), 0, after
+
+
+def _heir(old: Hop) -> Hop:
+    """Return the hop that all tasks of *old* share in this child.
+
+    The lock of the old one may be held by a thread that was not forked along.
+    """
+    heard = _merge((f"{old.id}-{old.lc}",), old.heard) if old.lc else old.heard
+    return Hop(os.urandom(8).hex(), max(old.lc, old.floor), heard, broken=old.broken)
+
+
+def _here() -> Position | None:
+    """Return the position of this task, a new one in a forked child."""
+    position = _position.get()
+    if position is not None and position[0].hop.generation != _generation:
+        position = _reborn(*position)
+        _position.set(position)
+    return position
 
 
 def join(cause: Cause) -> None:
     """Take in the clock of an answer: what the callee did came before our next line."""
-    position = _position.get()
+    position = _here()
     if position is None:
         return
-    strand, n, after, seen, broken = position
+    strand, n, after = position
     hop = strand.hop
-    if hop.generation != _generation:
-        strand, n, after = _reborn(strand, n, after, broken)
-        hop = strand.hop
-    lc = cause.lc
     with hop.lock:
-        if hop.lc < lc:
-            hop.lc = lc
-    if cause.broken and not broken:
-        strand, n, after = _diverge(strand, n, after, broken=True)
-        broken = True
-    _position.set((strand, n, _merge(after, cause.after), _merge(seen, cause.seen), broken))
-
-
-def frontier() -> Cause | None:
-    """Return what a message sent now must carry, or None outside of a unit of work."""
-    position = _position.get()
-    if position is None:
-        return None
-    strand, n, after, seen, broken = position
-    hop = strand.hop
-    if n:
-        after = _merge(after, (f"{strand.id}-{n}",))
-    lc = hop.lc
-    return Cause(lc, after, _merge(seen, (f"{hop.id}-{lc}",)), broken)
+        hop.floor = max(hop.floor, cause.lc)
+        news = tuple(pointer for pointer in cause.seen if pointer[:16] != hop.id)
+        hop.heard = _merge(hop.heard, news)
+        if cause.broken:
+            hop.broken = True
+    _position.set((strand, n, _merge(after, cause.after)))
 
 
 def pending() -> int:
     """Return how many pointers a message sent now would carry."""
-    cause = frontier()
-    return 0 if cause is None else len(cause.after) + len(cause.seen) - 1
+    position = _here()
+    if position is None:
+        return 0
+    (strand, n, after), hop = position, position[0].hop
+    others = sum(pointer[:16] != strand.id for pointer in after) if n else len(after)
+    return (n > 0) + others + len(hop.heard) + (hop.floor > hop.lc)
 
 
 def header() -> str | None:
-    """Return the frontier as the value of ``Obskit-Cause``, or None outside of a unit."""
-    position = _position.get()
+    """Return what a message sent now must carry, or None outside of a unit of work.
+
+    It is the value of ``Obskit-Cause``.
+    """
+    position = _here()
     if position is None:
         return None
-    strand, n, after, seen, broken = position
+    strand, n, after = position
     hop = strand.hop
-    lc = hop.lc
-    text = "1." + base36(lc)
+    with hop.lock:
+        lc, floor, heard, broken = hop.lc, hop.floor, hop.heard, hop.broken
+    text = "1." + base36(lc if lc > floor else floor)
     if hop.id != strand.id or not n:
         text += "." + hop.id
-    if n:
+    items = []
+    if after:
+        items = [_on_wire(pointer, "-") for pointer in _merge(_own(strand, n), after)]
+    elif n:
         text += f".{strand.id}-{base36(n)}"
-    if after or seen:
-        room = MOST_POINTERS - 1 if n else MOST_POINTERS
-        items = [_on_wire(pointer, "-") for pointer in after if pointer[:16] != strand.id]
-        items += [_on_wire(pointer, "~") for pointer in seen if pointer[:16] != hop.id]
-        text += "".join(items[-room:])
+    # No line of this hop has the largest number: say which one is the last that has one.
+    coarse = [f".{hop.id}~{base36(lc)}"] if floor > lc else []
+    if heard:
+        coarse += [_on_wire(pointer, "~") for pointer in heard]
+    if items or coarse:
+        return _fit(text, items, coarse, MOST_POINTERS - (n > 0 and not after), broken)
     return text + ".x" if broken else text
+
+
+def _own(strand: Strand, n: int) -> tuple[str, ...]:
+    return (f"{strand.id}-{n}",) if n else ()
+
+
+def _fit(text: str, fine: list[str], coarse: list[str], room: int, broken: bool) -> str:
+    """Put as many pointers into a header as it may have.
+
+    What a fine pointer says is said more loosely by a coarse one; where one of these is left
+    out, the clock is broken from there on.
+    """
+    # The first one tells which strand is the sender's own.
+    fine = fine[: max(room - len(coarse), min(1, len(fine)))]
+    kept = coarse[: room - len(fine)]
+    most = LONGEST_HEADER - len(".x") - len(text) - sum(map(len, fine))
+    while kept and sum(map(len, kept)) > most:
+        kept.pop()
+    text += "".join(fine) + "".join(kept)
+    return text + ".x" if broken or len(kept) < len(coarse) else text
 
 
 def parse(text: str) -> Cause | None:
@@ -230,24 +286,26 @@ def parse(text: str) -> Cause | None:
     if match is None:
         return None
     lc = int(match[1], 36)
-    if lc > LARGEST_LC:
+    pointers = _pointers(match[3])
+    if lc > LARGEST_LC or pointers is None:
         return None
+    after, seen = pointers
+    hop = match[2] or (after[0][:16] if after else "")
+    if hop and lc and not any(pointer[:16] == hop for pointer in seen):
+        seen.insert(0, f"{hop}-{lc}")
+    seen = [pointer for pointer in seen if not pointer.endswith("-0")]
+    return Cause(lc, tuple(after), tuple(seen), match[4] is not None)
+
+
+def _pointers(text: str) -> tuple[list[str], list[str]] | None:
     after: list[str] = []
     seen: list[str] = []
-    for item in match[3].split(".")[1:]:
+    for item in text.split(".")[1:]:
         number = int(item[17:], 36)
-        if item[16] == "~":
-            if number > LARGEST_LC:
-                return None
-            seen.append(f"{item[:16]}-{number}")
-        elif number > LARGEST_N:
+        if number > (LARGEST_LC if item[16] == "~" else LARGEST_N):
             return None
-        else:
-            after.append(f"{item[:16]}-{number}")
-    hop = match[2] or (after[0][:16] if after else None)
-    if hop is not None:
-        seen.insert(0, f"{hop}-{lc}")
-    return Cause(lc, tuple(after), tuple(seen), match[4] is not None)
+        (seen if item[16] == "~" else after).append(f"{item[:16]}-{number}")
+    return after, seen
 
 
 def base36(number: int) -> str:

@@ -104,7 +104,7 @@ def set_route(observation: Observation, route: str | None) -> None:
 def _address(scheme: str, host: str, port: int | None) -> str:
     if port is None or DEFAULT_PORTS.get(scheme) == port:
         return host
-    return f"{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def http_client(

@@ -172,7 +172,7 @@ def line_schema() -> dict[str, Any]:
         "properties": {field.name: _schema(field) for field in LINE},
         "required": [field.name for field in LINE if field.when == "always"],
         "oneOf": [
-            {"required": in_unit},
+            {"required": in_unit, "not": {"required": ["scope"]}},
             {"required": ["scope"], "not": {"anyOf": [{"required": [name]} for name in in_unit]}},
         ],
     }

@@ -115,7 +115,7 @@ async def test_a_route_is_told_and_handled(arm, observed):
     await module.App()(one.scope, one.receive, one.send)
 
     assert await module.Route().handle(one.scope, one.receive, one.send) == "handled"
-    assert one.scope["obskit"].observation.name == "GET /orders/{id}"
+    assert one.scope["obskit.served"].observation.name == "GET /orders/{id}"
     assert await module.Route().handle({}, None, None) == "handled"
 
 
@@ -127,7 +127,7 @@ async def test_an_application_that_is_off_passes_through(arm, observed):
 
     assert await module.App()(one.scope, one.receive, one.send) == "result"
     assert not observed
-    assert "obskit" not in one.scope
+    assert "obskit.served" not in one.scope
 
 
 def test_wsgi_applications_are_served(arm, observed):

@@ -523,7 +523,7 @@ async def test_the_summary_belongs_to_the_request_wherever_it_ends(observed):
             await asyncio.create_task(last())
 
     one = await call(Middleware(app))
-    served = one.scope["obskit"].observation
+    served = one.scope["obskit.served"].observation
 
     assert spans[0] == ("GET", served.context.span_id, True)
     assert [name for name, _, _ in spans] == ["GET", "streaming"]

@@ -28,6 +28,7 @@ def enter(settings: Settings, process: str, *, first: bool, at_end: Callable[[],
         _contained("logs", _logs, settings)
     _contained("observers", _observers, settings, speaking)
     _contained("instrumentation", _instrumentation, settings, at_end)
+    _contained("traces", _traces)
     if speaking:
         _contained("capture", _capture, settings)
     if process == "service":
@@ -138,6 +139,16 @@ def _instrumentation(settings: Settings, at_end: Callable[[], None]) -> None:
             instrumentation.when_imported(module, prepare)
 
 
+def _traces() -> None:
+    """Join OpenTelemetry, if and when the application has it."""
+    from obskit import instrumentation, traces
+
+    for module, prepare in traces.ON_IMPORT:
+        instrumentation.when_imported(module, prepare)
+    for target, path, wrapper in traces.HOOKS:
+        instrumentation.hook(target, path, wrapper)
+
+
 def _capture(settings: Settings) -> None:
     from obskit import instrumentation
     from obskit.logs import capture
@@ -201,6 +212,7 @@ def leave() -> None:
         ("capture", "obskit.logs.capture", "undo"),
         ("logs", "obskit.logs", "undo"),
         ("instrumentation", "obskit.instrumentation", "uninstrument"),
+        ("traces", "obskit.traces", "undo"),
         ("metrics", "obskit.metrics", "shutdown"),
     ):
         if room in states:

@@ -13,6 +13,7 @@ from obskit.cli._observed import Observed
 from obskit.cli._request import Answer
 from obskit.cli._sheet import Check
 from obskit.cli._trial import Trial
+from obskit.conventions import QUIET_PATHS
 
 MOST_SHOWN = 10
 _SAMPLE = re.compile(r"^http_server_requests_total\{[^}]*\} ([0-9.e+]+)", re.MULTILINE)
@@ -148,7 +149,7 @@ def _judge_lines(
     if not strays:
         return Check("lines", "ok", f"{total} of {total} are valid{cut}")
     details = [
-        f"{one['stream']} line {one['number']}, likely {one['writer']}: {one['line']} ({one['fault']})"
+        "{stream} line {number}: {line} ({fault}; likely {writer})".format(**one)
         for one in strays[:MOST_SHOWN]
     ]
     if len(strays) > MOST_SHOWN:
@@ -197,7 +198,8 @@ def _faults(answer: Answer, case: Case, lines: Sequence[dict[str, object]]) -> I
     got = answer.returned[0]
     if settings.get("trust") != "edge" and got != answer.sent:
         yield f"{header} came back as {mask(got)!r}, not as it was sent"
-    is_due = settings.get("request_log", True) and case.output and answer.status != 200
+    quiet = answer.status < 400 and answer.path.partition("?")[0].rstrip("/") in QUIET_PATHS
+    is_due = settings.get("request_log", True) and case.output and not quiet
     if is_due and all(line.get("correlation_id") != got for line in lines):
         yield "no line has the ID of the request"
 
@@ -234,7 +236,9 @@ def _health(observed: Observed) -> Check:
     ]
     details += [f"{count} lost: {what}" for what, count in observed.lost().items() if count]
     if details:
-        return Check("health", "bad", "obskit had errors of its own, or lost something", tuple(details))
+        return Check(
+            "health", "bad", "obskit had errors of its own, or lost something", tuple(details)
+        )
     return Check("health", "ok", "no errors inside obskit, nothing lost")
 
 

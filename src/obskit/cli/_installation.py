@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import sys
 import tempfile
@@ -24,9 +25,10 @@ def examine(settings: Settings) -> Sheet:
     """Return what is well in this installation, and what is not."""
     sheet = Sheet(f"obskit {VERSION} in {sys.prefix}")
     sheet.libraries = libraries()
-    sheet.settings = settings_of(
-        {name: getattr(settings, name) for name in FIELDS}, settings.sources
-    )
+    values = {name: getattr(settings, name) for name in FIELDS}
+    if settings.sources["service"] == "program":  # which would be this command
+        del values["service"]
+    sheet.settings = settings_of(values, settings.sources)
     sheet.checks = [
         _python(),
         _platform(),
@@ -44,7 +46,7 @@ def libraries() -> list[Library]:
     """Return which rows of the catalog are installed, and whether in a tested version."""
     found = []
     for status in instrumentation.status():
-        row = {
+        row: dict[str, object] = {
             "name": status.name,
             "version": status.version,
             "state": "hooked",
@@ -102,8 +104,13 @@ def _troubles() -> Iterator[str]:
         except metadata.PackageNotFoundError:
             yield f"{name} is not installed; wanted is {requirement}"
             continue
-        if instrumentation.numbers(version) < instrumentation.numbers(lowest):
+        if _numbers(version) < _numbers(lowest):
             yield f"{name} {version} is too old; wanted is {requirement}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, match[0].split("."))) if match else ()
 
 
 def _libraries(found: list[Library]) -> Check:

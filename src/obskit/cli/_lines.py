@@ -55,11 +55,9 @@ def read(output: bytes) -> Iterator[Verdict]:
 def judge(raw: bytes) -> Verdict:
     """Return the verdict on one line without its end."""
     try:
-        line = json.loads(
-            raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique
-        )
+        line = json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        return Verdict(raw, None, f"no JSON: {_reason(error)}")
+        return Verdict(raw, None, _reason(error))
     if not isinstance(line, dict):
         return Verdict(raw, None, "no JSON object")
     return Verdict(raw, line, _fault(line))
@@ -76,7 +74,7 @@ def writer(raw: bytes) -> str:
 def _reason(error: Exception) -> str:
     """Say what is wrong without quoting the line: it may hold anything."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg.lower()} at character {error.pos}"
+        return f"no JSON from character {error.pos} on" if error.pos else "no JSON"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 at byte {error.start}"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)

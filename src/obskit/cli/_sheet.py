@@ -14,7 +14,7 @@ from obskit.fields import VERSION
 Verdict = Literal["ok", "note", "bad"]
 WIDTH = 100
 _LABELS = {"ok": "ok", "note": "note", "bad": "BAD"}
-_INDENT = 20
+_INDENT = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def as_text(sheet: Sheet) -> str:
 
 def _body(sheet: Sheet) -> Iterator[str]:
     for check in sheet.checks:
-        yield from _hanging(f"  {_LABELS[check.verdict]:<5} {check.name:<12}", check.says)
+        yield from _hanging(f"  {_LABELS[check.verdict]:<5} {check.name:<13}", check.says)
         for detail in check.details:
             yield from _hanging(" " * _INDENT + "- ", detail, _INDENT + 2)
     if sheet.libraries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -10,27 +11,37 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 NEEDED = ("fastapi", "uvicorn", "flask", "gunicorn", "httpx")
 READY_WITHIN = 30.0
 STOPPED_WITHIN = 10.0
+ATTEMPTS = 3
 
-# Two of these customers live where no carrier goes to.
-ORDERS: tuple[tuple[str, str], ...] = (
-    ("ada", "DE"),
-    ("ben", "FR"),
-    ("cleo", "XX"),
-    ("dora", "GB"),
-    ("emil", "SE"),
-    ("fay", "UK"),
-    ("gus", "DE"),
-    ("hana", "FR"),
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a customer wants."""
+
+    customer: str
+    country: str
+    copies: int = 1
+
+
+# Only Invoice knows Italy, only Warehouse knows Switzerland, and nobody knows XX.
+ORDERS = (
+    Order("ada", "DE"),
+    Order("ben", "FR"),
+    Order("cleo", "CH"),
+    Order("dora", "GB"),
+    Order("emil", "XX"),
+    Order("fay", "SE"),
+    Order("gus", "IT"),
+    Order("hana", "DE"),
 )
 
 
@@ -39,55 +50,95 @@ class Service:
     """A running service of the shop."""
 
     name: str
-    url: str
+    port: int
     process: subprocess.Popen[bytes]
     log: Path
-    metrics_url: str | None = None
+    metrics_port: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """How the services are to run.
+
+    Args:
+        folder: Where they leave what they write.
+        observed: Whether they run under obskit.
+        clock_offset: Seconds that Warehouse's clock is ahead; only lines of obskit show it.
+        inherited: Descriptors that stay open as long as a service runs.
+    """
+
+    folder: Path
+    observed: bool
+    clock_offset: float = 0.0
+    inherited: tuple[int, ...] = ()
 
 
 def missing() -> list[str]:
     """Return the packages that the shop needs and that are not installed."""
-    from importlib.util import find_spec
-
     return [name for name in NEEDED if find_spec(name) is None]
 
 
 def programs() -> Path:
-    """Return the folder with the shop's programs, from the wheel or from a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_examples" / "musiccorp", package.parents[1] / "examples" / "musiccorp"):
-        if folder.is_dir():
-            return folder
+    """Return the folder with the shop's programs, from the wheel or from a checkout.
+
+    Raises:
+        FileNotFoundError: It is in neither.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "_examples", package.parents[1] / "examples")
+    for folder in places:
+        if (folder / "musiccorp").is_dir():
+            return folder / "musiccorp"
     raise FileNotFoundError("the example shop is not part of this installation")
 
 
-def free_port() -> int:
-    """Return a port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def running(shop: Shop) -> Iterator[list[Service]]:
+    """Have the shop running inside the block."""
+    services = start(shop)
+    try:
+        yield services
+    finally:
+        stop(services)
 
 
-def start(folder: Path, *, observed: bool, clock_offset: float = 0.0) -> list[Service]:
-    """Start both services, bare or under obskit, and wait until they answer.
+def start(shop: Shop) -> list[Service]:
+    """Start both services, and wait until they answer.
 
     Raises:
         RuntimeError: A service ended or did not answer in time; the text has its last lines.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    warehouse_port, invoice_port = free_port(), free_port()
-    warehouse = _start(
-        "warehouse", warehouse_port, folder, observed,
-        ["gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{warehouse_port}", "warehouse:app"],
-        {"OBSKIT_DEMO_CLOCK_OFFSET": str(clock_offset)} if clock_offset else {},
-    )  # fmt: skip
-    invoice = _start(
-        "invoice", invoice_port, folder, observed,
-        ["uvicorn", "--port", str(invoice_port), "--no-use-colors", "invoice:app"],
-        {"WAREHOUSE_URL": warehouse.url},
-    )  # fmt: skip
-    services = [invoice, warehouse]
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _start_both(shop)
+        except _PortTaken:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+class _PortTaken(RuntimeError):
+    """Somebody was faster: between finding a free port and using it there is a moment."""
+
+
+def _start_both(shop: Shop) -> list[Service]:
+    services: list[Service] = []
     try:
+        at = free_port()
+        command = ["gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{at}"]
+        if find_spec("gunicorn.ctl") is not None:  # one for all gunicorns of a user
+            command.append("--no-control-socket")
+        offset = {"OBSKIT_DEMO_CLOCK_OFFSET": str(shop.clock_offset)} if shop.clock_offset else {}
+        services.append(_start(shop, "warehouse", at, [*command, "warehouse:app"], offset))
+        more = {"WAREHOUSE_URL": services[0].url}
+        at = free_port()
+        command = ["uvicorn", "--port", str(at), "--no-use-colors", "invoice:app"]
+        services.insert(0, _start(shop, "invoice", at, command, more))
         for service in services:
             _wait(service)
     except BaseException:
@@ -96,25 +147,25 @@ def start(folder: Path, *, observed: bool, clock_offset: float = 0.0) -> list[Se
     return services
 
 
-def _start(
-    name: str,
-    port: int,
-    folder: Path,
-    observed: bool,
-    command: list[str],
-    more: Mapping[str, str],
-) -> Service:
+def free_port() -> int:
+    """Return a port on loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(shop: Shop, name: str, port: int, words: list[str], more: Mapping[str, str]) -> Service:
     environ = {key: value for key, value in os.environ.items() if not key.startswith("OBSKIT_")}
-    environ |= {"PYTHONUNBUFFERED": "1", **more}
-    log = folder / f"{name}.log"
-    command = [sys.executable, "-m", *command]
-    metrics_url = None
-    if observed:
+    environ |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    command = [sys.executable, "-m", *words]
+    metrics_port = None
+    if shop.observed:
         metrics_port = free_port()
-        metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         environ |= {"OBSKIT_SERVICE": name, "OBSKIT_METRICS_PORT": str(metrics_port)}
         command = [sys.executable, "-m", "obskit", "run", "--", *command]
-    with log.open("ab") as stream:
+    log = shop.folder / f"{name}.log"
+    with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
             cwd=programs(),
@@ -123,63 +174,72 @@ def _start(
             stdout=stream,
             stderr=stream,
             start_new_session=True,
+            pass_fds=shop.inherited,
         )
-    return Service(name, f"http://127.0.0.1:{port}", process, log, metrics_url)
+    return Service(name, port, process, log, metrics_port)
 
 
 def _wait(service: Service) -> None:
     deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if service.process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{service.url}/health", timeout=2):
+    while service.process.poll() is None and time.monotonic() < deadline:
+        if get(service.port, "/health") is not None:
             return
-        time.sleep(0.1)
-    words = service.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise RuntimeError(f"{service.name} did not start:\n{words}")
+        time.sleep(0.05)
+    words = service.log.read_text(encoding="utf-8", errors="replace")
+    kind = _PortTaken if "ddress already in use" in words else RuntimeError
+    raise kind(f"{service.name} did not start:\n{words[-2000:]}")
 
 
-def stop(services: list[Service]) -> None:
-    """Ask the services to end, and see that they do."""
-    for service in services:
-        with contextlib.suppress(ProcessLookupError):
-            service.process.send_signal(signal.SIGTERM)
-    for service in services:
-        try:
-            service.process.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            os.killpg(service.process.pid, signal.SIGKILL)
+def get(port: int, path: str) -> str | None:
+    """Return the page at *path*; None where nobody answers it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        page = response.read().decode("utf-8")
+        return page if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def stop(services: Iterable[Service]) -> None:
+    """Ask the services to end, and see that they do, with all of their workers."""
+    services = list(services)
+    deadline = time.monotonic() + STOPPED_WITHIN
+    try:
+        for service in services:
+            service.process.terminate()
+        for service in services:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                service.process.wait(max(0.0, deadline - time.monotonic()))
+    finally:
+        for service in services:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(service.process.pid, signal.SIGKILL)
             service.process.wait()
 
 
-@contextlib.contextmanager
-def running(folder: Path, *, observed: bool, clock_offset: float = 0.0) -> Iterator[list[Service]]:
-    """Have the shop running inside the block."""
-    services = start(folder, observed=observed, clock_offset=clock_offset)
-    try:
-        yield services
-    finally:
-        stop(services)
-
-
-def order_all(shop: str) -> dict[str, int]:
+def order_all(port: int, orders: Iterable[Order] = ORDERS) -> dict[str, int]:
     """Place all orders at once and return the status that each customer got."""
-    with ThreadPoolExecutor(len(ORDERS)) as customers:
-        statuses = customers.map(lambda order: place(shop, *order), ORDERS)
-        return {customer: status for (customer, _), status in zip(ORDERS, statuses, strict=True)}
+    orders = list(orders)
+    with ThreadPoolExecutor(len(orders)) as customers:
+        statuses = list(customers.map(lambda order: place(port, order), orders))
+    return {order.customer: status for order, status in zip(orders, statuses, strict=True)}
 
 
-def place(shop: str, customer: str, country: str, copies: int = 1) -> int:
+def place(port: int, order: Order) -> int:
     """Place one order and return the status of the answer."""
-    body = json.dumps({"order_id": f"CD-{customer}", "country": country, "copies": copies})
-    request = urllib.request.Request(
-        f"{shop}/orders/{customer}",
-        data=body.encode(),
-        headers={"Content-Type": "application/json"},
-    )
+    body = {"order_id": f"CD-{order.customer}", "country": order.country, "copies": order.copies}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
+        connection.request(
+            "POST",
+            f"/orders/{order.customer}",
+            body=json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -136,24 +136,33 @@ def _is_script_of_python(path: str) -> bool:
     return first.startswith(b"#!") and b"python" in first
 
 
-def environment(command: list[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* such that Python programs started with it switch obskit on."""
+def environment(
+    command: list[str], environ: Mapping[str, str], streams: tuple[int, int] = (1, 2)
+) -> dict[str, str]:
+    """Return *environ* such that Python programs started with it switch obskit on.
+
+    Args:
+        command: The words of the program.
+        environ: What it would get without obskit.
+        streams: The descriptors that become its stdout and stderr.
+    """
     environ = dict(environ)
     if environ.get("OBSKIT_ENABLED", "").strip().lower() in settings.FALSE:
         return environ
     own = str(AUTOSTART)
     path = [own, *(part for part in environ.get("PYTHONPATH", "").split(os.pathsep) if part != own)]
     environ["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
-    streams = tuple(filter(None, map(settings.stream_name, _descriptors(environ))))
-    environ[settings.LAUNCH] = str(settings.Launch(_name(command), streams))
+    descriptors = (*streams, *_chosen_descriptor(environ))
+    names = tuple(filter(None, map(settings.stream_name, descriptors)))
+    environ[settings.LAUNCH] = str(settings.Launch(_name(command), names))
     return environ
 
 
-def _descriptors(environ: Mapping[str, str]) -> list[int]:
-    chosen = environ.get("OBSKIT_LOG_STREAM", "")
-    number = chosen.strip()[3:]
-    extra = [int(number)] if chosen.strip().startswith("fd:") and number.isdecimal() else []
-    return [1, 2, *extra]
+def _chosen_descriptor(environ: Mapping[str, str]) -> list[int]:
+    chosen = environ.get("OBSKIT_LOG_STREAM", "").strip()
+    number = chosen[3:]
+    is_one = chosen.startswith("fd:") and number.isascii() and number.isdecimal()
+    return [int(number)] if is_one and int(number) > 2 else []
 
 
 def _name(command: list[str]) -> str:

@@ -9,10 +9,10 @@ from obskit import clock, context, conventions, health, observation
 from obskit.instrumentation._wire import Wire
 from obskit.observation import Observation
 
-# The key in an ASGI scope or a WSGI environ. Who finds it there lets the request pass: it
-# has an owner. Whoever writes access lines sees that this request has a summary line.
-MARK = "obskit"
-
+# The key in an ASGI scope or a WSGI environ; PEP 3333 wants a dot in names of what is no text.
+# Who finds it there lets the request pass: it has an owner. Whoever writes access lines sees
+# that this request has a summary line.
+MARK = "obskit.served"
 
 # Gets the scope or environ, returns the template of the route that the request has matched.
 Template = Callable[[Any, "Served"], str | None]

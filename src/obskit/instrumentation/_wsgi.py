@@ -245,6 +245,14 @@ class Body:
                 raise
         self._response.close()
 
+    def __del__(self) -> None:
+        """Leave the request whose body was lost by a middleware that answers otherwise."""
+        if self._unit is not None and self._unit.running:
+            try:
+                self._elsewhere(self._response.close)
+            except Exception as error:
+                health.internal_error("wsgi.lost", error)
+
     def _elsewhere(self, step: Callable[[], T]) -> T:
         """Do a step from another thread or task, or behind one that went before."""
         outer, position = context.get(), clock.current()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from obskit.logs.logger import get_logger
 from obskit.logs.secret import Secret
@@ -10,14 +11,34 @@ from obskit.logs.secret import Secret
 if TYPE_CHECKING:
     from obskit.settings import Settings
 
-__all__ = ["Secret", "configure", "get_logger", "shutdown", "undo"]
+__all__ = ["ON_IMPORT", "Secret", "configure", "get_logger", "shutdown", "undo"]
+
+
+def _adopt_structlog(module: Any) -> None:
+    from obskit.logs import structlog
+
+    structlog.adopt(module)
+
+
+def _adopt_loguru(module: Any) -> None:
+    from obskit.logs import loguru
+
+    loguru.adopt(module)
+
+
+ON_IMPORT: tuple[tuple[str, Callable[[Any], None]], ...] = (
+    ("structlog", _adopt_structlog),
+    ("loguru", _adopt_loguru),
+)
+"""What is to be called when an application imports a logging library of its own."""
 
 
 def configure(settings: Settings) -> None:
     """Write lines as *settings* say, from now on."""
-    from obskit.logs import pipeline
+    from obskit.logs import pipeline, stdlib
 
     pipeline.configure(settings)
+    stdlib.install()
 
 
 def shutdown(timeout: float) -> None:
@@ -29,6 +50,7 @@ def shutdown(timeout: float) -> None:
 
 def undo() -> None:
     """Write no lines any more; loggers print through `logging`, as before."""
-    from obskit.logs import pipeline
+    from obskit.logs import pipeline, stdlib
 
+    stdlib.remove()
     pipeline.undo()

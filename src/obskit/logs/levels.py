@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
+
+from obskit import health
 
 MOST_NAMES = 10_000
 _NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
@@ -22,6 +25,9 @@ _thresholds: dict[str, Threshold] = {}
 _root = 0
 _rules: dict[str, int] = {}
 _listeners: list[Callable[[], None]] = []
+# What the signal switches back to, while it has switched to DEBUG.
+_before: tuple[int, dict[str, int]] | None = None
+_signal: int | None = None
 
 
 def parse(text: str) -> tuple[int, dict[str, int]]:
@@ -48,7 +54,57 @@ def number(level: str | int) -> int:
 
 def configure(text: str) -> None:
     """Put the levels that *text* names in force."""
+    global _before
+    _before = None
     put(*parse(text))
+
+
+def listen(name: str) -> None:
+    """Let the signal called *name* switch between DEBUG and the levels in force.
+
+    A signal that the program or its server handles is left to them; no name ends it.
+    """
+    global _signal
+    from obskit.settings import signal_number
+
+    _stop_listening()
+    if not name:
+        return
+    import signal
+
+    number = signal_number(name)
+    try:
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            raise ValueError(f"{name} is handled by the program")
+        signal.signal(number, _switch)
+        _signal = number
+    except (ValueError, OSError) as error:
+        health.internal_error("logs.levels", error)
+
+
+def _stop_listening() -> None:
+    global _signal, _before
+    _before = None
+    number, _signal = _signal, None
+    if number is None:
+        return
+    import signal
+
+    try:
+        if signal.getsignal(number) is _switch:
+            signal.signal(number, signal.SIG_DFL)
+    except ValueError as error:  # not in the main thread
+        health.internal_error("logs.levels", error)
+
+
+def _switch(number: int, frame: Any) -> None:
+    global _before
+    if _before is None:
+        _before = _root, _rules
+        put(logging.DEBUG, _rules)
+    else:
+        before, _before = _before, None
+        put(*before)
 
 
 def put(root: int, rules: dict[str, int]) -> None:
@@ -59,6 +115,13 @@ def put(root: int, rules: dict[str, int]) -> None:
         threshold.level = _level_of(name)
     for listener in list(_listeners):
         listener()
+
+
+def forget() -> None:
+    """Let all levels through, and tell nobody."""
+    _stop_listening()
+    _listeners.clear()
+    put(0, {})
 
 
 def in_force() -> tuple[int, dict[str, int]]:
@@ -96,6 +159,12 @@ def _level_of(name: str) -> int:
 def enabled(logger: str, level: int) -> bool:
     """Tell whether *logger* writes lines of *level*."""
     return level >= of(logger).level
+
+
+def call(level: int, name: str) -> None:
+    """Let a level have a name on lines, unless it has one: another library's own levels."""
+    if level not in _NAMES and len(_NAMES) < MOST_NAMES:
+        _NAMES[level] = name.lower()
 
 
 def name_of(level: int) -> str:

@@ -20,13 +20,16 @@ _ANYWHERE = frozenset(
 # Secret as the last word of a name: a `token_type` or a `cookie_count` may be shown.
 _LAST = frozenset("auth bearer cookie cookies csrf jwt otp pin token xsrf".split())
 # What may follow that last word without making it harmless.
-_TAILS = frozenset("base64 data encoded hash header header new old plain raw str string text value".split())
+_TAILS = frozenset(
+    "base64 data encoded hash header header new old plain raw str string text value".split()
+)
 # Words that are secret side by side.
 _SIDE_BY_SIDE = (
-    "access key", "access tokens", "account number", "api key", "api keys", "api tokens", "auth key",
-    "auth tokens", "bank account", "card no", "card number", "credit card", "debit card", "encryption key",
-    "master key", "private key", "refresh tokens", "routing number", "secret key", "security code",
-    "session id", "session key", "set cookie", "signing key", "social security", "tax id",
+    "access key", "access tokens", "account number", "api key", "api keys", "api tokens",
+    "auth key", "auth tokens", "bank account", "card no", "card number", "credit card",
+    "debit card", "encryption key", "master key", "private key", "refresh tokens",
+    "routing number", "secret key", "security code", "session id", "session key", "set cookie",
+    "signing key", "social security", "tax id",
 )  # fmt: skip
 # The same written in one word; none of them is a part of an ordinary word.
 _JOINED = re.compile(

@@ -40,6 +40,7 @@ def serve(chosen: Settings) -> None:
     A port that is taken is reported once and tried again; it never harms the service.
     """
     if chosen.metrics_port is None:
+        server.stop()
         return
     server.configure(chosen.metrics_host, chosen.metrics_port, workers.current.family)
     server.start()

@@ -49,6 +49,8 @@ class Server:
 
     def configure(self, host: str, port: int, family: Family | None) -> None:
         """Say where to listen, and with whom to share the port."""
+        if self._wanted not in (None, (host, port)):
+            self.stop()
         self._wanted = (host, port)
         self._family = family
 
@@ -69,15 +71,19 @@ class Server:
             return
         deadline = time.monotonic() + longest_wait
         turns.end()
-        for thread in (turns.thread, *(talk.thread for talk in list(self._talks))):
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        if turns.thread is not threading.current_thread():
+            turns.thread.join(longest_wait)
+        for talk in list(self._talks):
+            if talk.thread is not threading.current_thread():
+                talk.rest(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
         """Stop serving and give port and lock away."""
         self.is_due = False
         self._wanted = None
         self.rest(PERIOD)
+        for talk in list(self._talks):
+            talk.hang_up()
         self.close()
 
     def close(self) -> None:
@@ -96,7 +102,9 @@ class Server:
         self.start()
 
     def child_after_fork(self) -> None:
-        """Leave port and lock to the parent; our turn comes when we work, or fork."""
+        """Leave all to the parent; our turn comes when we work, or fork."""
+        for talk in list(self._talks):
+            talk.close()
         self.close()
         self.is_due = self._wanted is not None
 

@@ -37,12 +37,19 @@ class Talk:
         self.reading = True
         self._connection = connection
         self._over = over
+        self._rendered = threading.Event()
         self.thread = threading.Thread(target=self._run, name="obskit-scrape", daemon=True)
 
     def hang_up(self) -> None:
         """End a conversation whose request has not come yet."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+
+    def rest(self, longest_wait: float) -> None:
+        """Wait until the thread holds nothing that a fork must not find held."""
+        if self.reading:
+            self.hang_up()
+        self._rendered.wait(longest_wait)
 
     def close(self) -> None:
         """Close the connection."""
@@ -57,6 +64,7 @@ class Talk:
         except Exception as error:
             health.internal_error("metrics.server", error)
         finally:
+            self._rendered.set()
             self._over(self)
 
     def _answer(self) -> None:
@@ -65,6 +73,7 @@ class Talk:
         if head is None:
             return
         reply = respond(head)
+        self._rendered.set()
         # The time out is for all of the answer: a scraper that reads slowly is left.
         self._connection.settimeout(PATIENCE)
         self._connection.sendall(reply)

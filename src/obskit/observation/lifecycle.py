@@ -203,8 +203,10 @@ def _below(target: Context | None, fields: dict[str, Any]) -> Context | None:
     if target is None:
         return None
     left = target.unit.left
-    while left and (below := left.get(target.span_id)) is not None:
-        target = below
+    if left:
+        # Not until nothing is found: a span that is attached below itself makes a circle.
+        for _ in range(len(left)):
+            target = left.get(target.span_id, target)
     return target if target.fields is fields else context.with_fields(target, fields)
 
 

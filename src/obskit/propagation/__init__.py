@@ -7,7 +7,7 @@ times the values are joined with commas, as HTTP says.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,6 +71,9 @@ _caller = ""
 
 # The names that extract() looks at; entry points need to pick only these.
 names: frozenset[str] = frozenset()
+
+# Says what of others travels on, where more may be known than what came in.
+foreign: Callable[[Unit], str] | None = None
 
 # Another number after each configure(): who keeps what follows from the policy looks here.
 generation = 0
@@ -305,7 +308,8 @@ def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit) -> None:
         # The header says the same, so the entry may be left out where it has no room.
         if len(own) + len(entry) <= w3c.LONGEST_OWN:
             own += entry
-    out.append(("baggage", f"{own},{unit.baggage}" if unit.baggage else own))
+    theirs = unit.baggage if foreign is None else foreign(unit)
+    out.append(("baggage", f"{own},{theirs}" if theirs else own))
 
 
 def _own_baggage(unit: Unit) -> str:

@@ -1,12 +1,13 @@
 """List every setting, once; find out its value and where it came from."""
 
-from obskit.settings.parse import FALSE, TRUE
+from obskit.settings.parse import FALSE, TRUE, signal_number
 from obskit.settings.program import (
     FAMILY,
     LAUNCH,
     Launch,
     bequeath_family,
     inherited_family,
+    kubernetes,
     launch,
     program_name,
     stream_name,
@@ -26,9 +27,11 @@ __all__ = [
     "default_text",
     "environment_name",
     "inherited_family",
+    "kubernetes",
     "launch",
     "parsed",
     "program_name",
     "resolve",
+    "signal_number",
     "stream_name",
 ]

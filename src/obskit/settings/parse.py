@@ -131,3 +131,24 @@ def stream(text: str) -> str:
     if text.startswith("fd:") and not (number.isascii() and number.isdecimal()):
         raise ValueError("must be stdout, stderr, fd:N or a path")
     return text
+
+
+def signal_name(text: str) -> str:
+    """Return the name of a signal in capitals; also ``SIGRTMIN+3``."""
+    name = text.upper()
+    signal_number(name)
+    return name
+
+
+def signal_number(name: str) -> int:
+    """Return the number of the signal called *name*."""
+    import signal
+
+    head, plus, further = name.partition("+")
+    number = getattr(signal, head, None) if head[:3] == "SIG" and head[3:4] != "_" else None
+    if number is None or (plus and not (further.isascii() and further.isdecimal())):
+        raise ValueError("must be the name of a signal, such as SIGRTMIN+1")
+    number = int(number) + int(further or 0)
+    if number not in signal.valid_signals() or name in ("SIGKILL", "SIGSTOP"):
+        raise ValueError("must be a signal that can be handled, such as SIGRTMIN+1")
+    return number

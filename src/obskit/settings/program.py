@@ -57,6 +57,24 @@ def bequeath_family(name: str | None) -> None:
         os.environ[FAMILY] = name
 
 
+# Names that manifests give to the downward API, the most usual one first.
+_KUBERNETES = {
+    "pod": ("POD_NAME", "K8S_POD_NAME", "MY_POD_NAME", "OTEL_RESOURCE_ATTRIBUTES_POD_NAME"),
+    "namespace": ("POD_NAMESPACE", "K8S_NAMESPACE", "MY_POD_NAMESPACE"),
+    "node": ("NODE_NAME", "K8S_NODE_NAME", "MY_NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME"),
+}
+
+
+def kubernetes(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return pod, namespace and node as far as the downward API has put them in the environment."""
+    environ = os.environ if environ is None else environ
+    found = {
+        field: next(filter(None, map(environ.get, variables)), None)
+        for field, variables in _KUBERNETES.items()
+    }
+    return {field: value for field, value in found.items() if value}
+
+
 # Programs that run another one, which stands in their arguments.
 SERVERS = frozenset(
     {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "flask", "celery"}

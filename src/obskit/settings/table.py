@@ -54,6 +54,12 @@ class Settings:
     log_level: str = _setting(
         "INFO", parse.level, "Lowest level written; also `name=LEVEL,name=LEVEL`"
     )
+    log_level_signal: str = _setting(
+        "", parse.signal_name,
+        "Signal that switches to DEBUG and back, such as `SIGRTMIN+1`; left alone where the"
+        " program or its server handles it (gunicorn: HUP, USR1, USR2, TTIN, TTOU, WINCH)",
+        "none",
+    )  # fmt: skip
     log_stream: str = _setting(
         "stdout", parse.stream, "Where lines go: `stdout`, `stderr`, `fd:N`, or a file's path"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from obskit.context import Context
 from obskit.conventions import UNMATCHED
 from obskit.observation import ENTRIES, EXITS, FAILURES, Observation
 
@@ -73,7 +72,8 @@ def _plain(value: Any) -> Any:
 def type_name(error: BaseException) -> str:
     """Return the full name of the type of *error*."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__
+    return name if kind.__module__ == "builtins" else f"{kind.__module__}.{name}"
 
 
 def is_error(observation: Observation) -> bool:
@@ -103,8 +103,3 @@ def description(observation: Observation) -> str:
 def peer(observation: Observation) -> str | None:
     """Return the host that was called; who calls us is not recorded."""
     return observation.peer if observation.kind in EXITS else None
-
-
-def is_open(here: Context) -> bool:
-    """Tell whether the unit of work of *here* still runs."""
-    return here.unit.running

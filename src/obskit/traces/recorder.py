@@ -16,13 +16,19 @@ from obskit.traces import finished, sampling
 class State:
     """What is in force: whether spans are recorded, and what joins us to OpenTelemetry."""
 
-    __slots__ = ("born_ns", "bridge", "on")
+    __slots__ = ("born_ns", "bridge", "eager", "on")
 
     def __init__(self) -> None:
         self.on = False
         # Stays None while nobody has imported OpenTelemetry.
         self.bridge: Any = None
+        # Stays None while OpenTelemetry's context asks us for the current span.
+        self.eager: Any = None
         self.born_ns = 0
+
+    def has_provider(self) -> bool:
+        """Tell whether spans go to a provider of the application's own."""
+        return self.bridge is not None and self.bridge.has_provider()
 
 
 state = State()
@@ -37,6 +43,8 @@ class Recorder:
             sampling.quieten(observation)
         elif state.bridge is not None and state.on:
             state.bridge.start(observation)
+        if state.eager is not None and state.on:
+            state.eager.enter(observation)
 
     def end(self, observation: Observation) -> None:
         """End the span; what began before a fork is the parent's to record."""
@@ -45,15 +53,34 @@ class Recorder:
             return
         spans = here.unit.spans
         live = None if spans is None else spans.get(here.span_id)
-        if live is not None:
+        if live is None or (observation.quiet and state.has_provider()):
+            _record(observation)
+        else:
             live.end(observation)
-            if not observation.entry:
+            if live.ours and spans is not None and not observation.entry:
                 spans.pop(here.span_id, None)
-        elif sampling.is_wanted(observation):
-            if state.bridge is not None and state.bridge.has_provider():
-                state.bridge.record_late(observation)
-            elif finished.is_listening() and (span := finished.of(observation)) is not None:
-                finished.hand_over(span)
+        if state.eager is not None:
+            state.eager.leave(observation)
+
+
+def _record(observation: Observation) -> None:
+    """Record an observation that no span was made for, as most are not."""
+    if not sampling.is_wanted(observation):
+        return
+    if state.has_provider():
+        if observation.quiet:
+            state.bridge.record_late(observation)
+    elif finished.is_listening() and (span := finished.of(observation)) is not None:
+        finished.hand_over(span)
+
+
+def offer(observation: Observation, provider: object) -> None:
+    """Start the span of *observation*, which has begun, in a *provider* of its application."""
+    here = observation.context
+    if state.bridge is None or not state.on or observation.quiet or here is None:
+        return
+    if not here.unit.spans or here.span_id not in here.unit.spans:
+        state.bridge.start(observation, provider)
 
 
 def _begin_anew() -> None:

@@ -1,6 +1,5 @@
 """How text that is printed becomes lines."""
 
-import gc
 import io
 import os
 import threading
@@ -49,9 +48,7 @@ def printer(tmp_path):
     made = Printer(tmp_path / "file")
     yield made
     made.stream.detach()
-    made.original.detach()
-    made.raw.close()
-    gc.collect()
+    made.original.close()
 
 
 def test_each_whole_line_is_one(printer):
@@ -69,6 +66,7 @@ def test_each_whole_line_is_one(printer):
 def test_text_comes_out_as_it_went_in(lines):
     """No character is lost or changed; blank lines are nothing to tell."""
     pending = streams._Pending()
+    lines.append("end")
     parts = pending.take("\n".join(lines)) + pending.rest()
 
     assert "\n".join(part.text for part in parts) == "\n".join(lines)

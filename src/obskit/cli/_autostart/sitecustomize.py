@@ -10,7 +10,7 @@ import sys
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def _start():
+def _start() -> None:
     if os.environ.get("OBSKIT_ENABLED", "").strip().lower() in ("0", "false", "no", "off"):
         return
     try:
@@ -29,7 +29,7 @@ def _start():
         sys.stderr.write(f"obskit: did not start: {type(error).__name__}: {error}\n")
 
 
-def _run_hidden():
+def _run_hidden() -> None:
     """Import the sitecustomize that Python would have found without this one."""
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]
     this = sys.modules.pop("sitecustomize", None)

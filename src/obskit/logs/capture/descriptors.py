@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable
+from time import monotonic, sleep
 
 from obskit import health
 from obskit.logs.capture.streams import Emit, shown
@@ -13,12 +15,16 @@ from obskit.logs.capture.tracebacks import Grouper
 
 LONGEST_LINE = 64 * 1024
 DRAIN_SECONDS = 1.0
+TICK_SECONDS = 0.002
+# So begin the lines of children that speak for themselves.
+OWN = b'{"timestamp":"'
 
 
 class Descriptor:
     """A descriptor whose bytes are read back through a pipe, line by line, by one thread.
 
-    What is in the pipe when the process is killed is lost.
+    What is in the pipe when the process is killed is lost, and a child that outlives the
+    process finds nobody at the other end. *original* is where lines go.
     """
 
     def __init__(self, number: int, name: str) -> None:
@@ -30,6 +36,8 @@ class Descriptor:
         os.dup2(write_end, number, inheritable=True)
         os.close(write_end)
         self._thread: threading.Thread | None = None
+        self._is_reading = False
+        self._owner = os.getpid()
 
     def begin(self, emit: Emit) -> None:
         """Start to make lines of what is written."""
@@ -41,11 +49,14 @@ class Descriptor:
     def _read(self, emit: Emit) -> None:
         rest, grouper = b"", Grouper()
         while chunk := self._next():
+            self._is_reading = True
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > LONGEST_LINE:
                 lines, rest = [*lines, rest], b""
             self._say(lines, grouper, emit)
+            self._is_reading = False
         self._say([rest] if rest else [], grouper, emit, last=True)
+        os.close(self._read_end)
 
     def _next(self) -> bytes:
         try:
@@ -56,6 +67,9 @@ class Descriptor:
     def _say(self, lines: list[bytes], grouper: Grouper, emit: Emit, *, last: bool = False) -> None:
         try:
             for line in lines:
+                if line.startswith(OWN):
+                    os.write(self.original, line + b"\n")
+                    continue
                 text = shown(line.decode("utf-8", "backslashreplace"))
                 for part in grouper.feed(text):
                     if part.text.strip():
@@ -65,10 +79,23 @@ class Descriptor:
         except Exception as error:
             health.internal_error("logs.capture.descriptors", error)
 
+    def drain(self) -> None:
+        """Wait a little until what was written is out."""
+        flush_python()
+        deadline = monotonic() + DRAIN_SECONDS
+        while self._is_behind() and monotonic() < deadline:
+            sleep(TICK_SECONDS)
+
+    def _is_behind(self) -> bool:
+        if self._owner != os.getpid() or self._thread is None or not self._thread.is_alive():
+            return False
+        waiting, _, _ = select.select([self._read_end], [], [], 0)
+        return bool(waiting) or self._is_reading
+
     def end(self) -> None:
         """Put the descriptor back, and wait a little for what is still in the pipe."""
         os.dup2(self.original, self.number)
-        if self._thread is not None:
+        if self._thread is not None and self._owner == os.getpid():
             # A child that goes on may hold the other end: the thread then reads on.
             self._thread.join(DRAIN_SECONDS)
 

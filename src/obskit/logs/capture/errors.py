@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import sys
 import threading
 import traceback
@@ -22,18 +23,48 @@ Report = Callable[[str, int, str, dict[str, Any], BaseException | None], None]
 Undo = Callable[[], None]
 
 
-def install(report: Report) -> list[Undo]:
+def install(report: Report, *, beside: bool = False) -> list[Undo]:
     """Hook what Python calls for errors that nobody caught; return what takes the hooks away.
 
-    A hook that was there before, such as a debugger's, is still called.
+    A hook that was there before, such as a debugger's, is still called; with *beside* also
+    Python's own, since the console is left as it was.
     """
+    shown = _Shown(report, beside)
     return [
-        _replace(sys, "excepthook", _uncaught(report, sys.excepthook)),
-        _replace(threading, "excepthook", _uncaught_in_thread(report, threading.excepthook)),
-        _replace(sys, "unraisablehook", _ignored(report, sys.unraisablehook)),
-        _replace(warnings, "showwarning", _warned(report, warnings.showwarning)),
-        _replace(traceback.TracebackException, "print", _printed(traceback.TracebackException.print)),
+        _replace(sys, "excepthook", _uncaught(shown, sys.excepthook)),
+        _replace(threading, "excepthook", _uncaught_in_thread(shown, threading.excepthook)),
+        _replace(sys, "unraisablehook", _ignored(shown, sys.unraisablehook)),
+        _replace(warnings, "showwarning", _warned(shown, warnings.showwarning)),
+        _replace(logging.Handler, "handleError", _failed(shown, logging.Handler.handleError)),
+        _replace(
+            traceback.TracebackException, "print", _printed(traceback.TracebackException.print)
+        ),
     ]
+
+
+class _Shown:
+    """Report, and tell whether the report stands for what Python would have printed."""
+
+    __slots__ = ("_beside", "_report")
+
+    def __init__(self, report: Report, beside: bool) -> None:
+        self._report = report
+        self._beside = beside
+
+    def __call__(
+        self,
+        logger: str,
+        level: int,
+        message: str,
+        fields: dict[str, Any],
+        error: BaseException | None,
+    ) -> bool:
+        try:
+            self._report(logger, level, message, fields, error)
+        except Exception as fault:
+            health.internal_error("logs.capture.errors", fault)
+            return False
+        return not self._beside
 
 
 def _replace(owner: Any, name: str, new: Any) -> Undo:
@@ -47,7 +78,7 @@ def _replace(owner: Any, name: str, new: Any) -> Undo:
     return undo
 
 
-def _uncaught(report: Report, previous: Callable[..., Any]) -> Callable[..., None]:
+def _uncaught(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(previous)
     def excepthook(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
@@ -55,14 +86,14 @@ def _uncaught(report: Report, previous: Callable[..., Any]) -> Callable[..., Non
         interrupted = issubclass(kind, KeyboardInterrupt)
         level = WARNING if interrupted else CRITICAL
         message = "interrupted" if interrupted else "uncaught exception"
-        done = _said(report, "sys.excepthook", level, message, {}, _with_trace(kind, error, trace))
+        done = shown("sys.excepthook", level, message, {}, _with_trace(kind, error, trace))
         if not done or previous is not sys.__excepthook__:
             previous(kind, error, trace)
 
     return excepthook
 
 
-def _uncaught_in_thread(report: Report, previous: Callable[..., Any]) -> Callable[..., None]:
+def _uncaught_in_thread(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(previous)
     def excepthook(args: Any) -> None:
         if issubclass(args.exc_type, SystemExit):
@@ -70,29 +101,27 @@ def _uncaught_in_thread(report: Report, previous: Callable[..., Any]) -> Callabl
             return
         fields = {"error_thread": args.thread.name} if args.thread is not None else {}
         error = _with_trace(args.exc_type, args.exc_value, args.exc_traceback)
-        done = _said(
-            report, "threading.excepthook", ERROR, "uncaught exception in thread", fields, error
-        )
+        done = shown("threading.excepthook", ERROR, "uncaught exception in thread", fields, error)
         if not done or previous is not threading.__excepthook__:
             previous(args)
 
     return excepthook
 
 
-def _ignored(report: Report, previous: Callable[..., Any]) -> Callable[..., None]:
+def _ignored(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(previous)
     def unraisablehook(args: Any) -> None:
         fields = {"error_object": _represented(args.object)} if args.object is not None else {}
         error = _with_trace(args.exc_type, args.exc_value, args.exc_traceback)
         message = (args.err_msg or "exception ignored").lower()
-        done = _said(report, "sys.unraisablehook", ERROR, message, fields, error)
+        done = shown("sys.unraisablehook", ERROR, message, fields, error)
         if not done or previous is not sys.__unraisablehook__:
             previous(args)
 
     return unraisablehook
 
 
-def _warned(report: Report, previous: Callable[..., Any]) -> Callable[..., None]:
+def _warned(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(previous)
     def showwarning(
         message: Any,
@@ -103,10 +132,26 @@ def _warned(report: Report, previous: Callable[..., Any]) -> Callable[..., None]
         line: str | None = None,
     ) -> None:
         fields = {"warning_category": category.__name__, "warning_at": f"{filename}:{lineno}"}
-        if file is not None or not _said(report, "py.warnings", WARNING, str(message), fields, None):
+        if file is not None or not shown("py.warnings", WARNING, str(message), fields, None):
             previous(message, category, filename, lineno, file, line)
 
     return showwarning
+
+
+def _failed(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
+    """Say in one line that a handler of somebody's could not write a record."""
+
+    @functools.wraps(previous)
+    def handle_error(self: logging.Handler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not logging.raiseExceptions or error is None:
+            previous(self, record)
+            return
+        fields = {"log_handler": type(self).__name__, "log_message": _represented(record.msg)}
+        if not shown("logging", ERROR, "logging error", fields, error):
+            previous(self, record)
+
+    return handle_error
 
 
 def _printed(previous: Callable[..., Any]) -> Callable[..., None]:
@@ -125,28 +170,15 @@ def _printed(previous: Callable[..., Any]) -> Callable[..., None]:
     return print_
 
 
-def _said(
-    report: Report,
-    logger: str,
-    level: int,
-    message: str,
-    fields: dict[str, Any],
-    error: BaseException | None,
-) -> bool:
-    try:
-        report(logger, level, message, fields, error)
-    except Exception as fault:
-        health.internal_error("logs.capture.errors", fault)
-        return False
-    return True
-
-
 def _with_trace(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> BaseException:
     """Return the error; Python does not make one where a C function gave only the type."""
     if error is None:
-        error = kind()
+        try:
+            error = kind()
+        except Exception:
+            error = RuntimeError(kind.__name__)
     return error if error.__traceback__ is trace else error.with_traceback(trace)
 
 

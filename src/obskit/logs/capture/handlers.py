@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from obskit import context, health
+from obskit.logs.capture.console import leads_there
 
 Take = Callable[[logging.LogRecord], None]
 Undo = Callable[[], None]
@@ -23,27 +25,48 @@ summarised: ContextVar[bool] = ContextVar("obskit_summarised", default=False)
 
 # uvicorn writes its access line in the task of the request: the context says enough.
 ACCESS_IN_CONTEXT = "uvicorn.access"
+ACCESS = frozenset({ACCESS_IN_CONTEXT, "gunicorn.access", "hypercorn.access", "werkzeug"})
 
 # On records that others handle too: a queue may bring them to a console handler later.
 TAKEN = "_obskit_taken"
 
-_ours: set[int] = set()
+passing: ContextVar[bool] = ContextVar("obskit_passing", default=False)
+"""True while a record that is a line already goes to the other handlers: one of them may
+hand it over to a logging library of its own that joins the log."""
 
 
-def install(take: Take, door: logging.Handler | None, *, replace_access: bool) -> Undo:
-    """Send console records to *take*; return what ends that.
+class Way(NamedTuple):
+    """How records become lines.
 
-    Args:
-        take: Writes a record as a line.
-        door: The handler of ours at the root logger, if there is one; it is not called, as
-            each record is taken once.
-        replace_access: Whether the summary line stands for the server's own access line.
+    *take* writes a record as a line. *is_beside* says that the console stays as it is, since
+    lines go elsewhere. *replace_access* says that the summary line stands for the server's
+    own access line.
     """
-    call_handlers = _calling_handlers(logging.Logger.callHandlers, take, door, replace_access)
+
+    take: Take
+    is_beside: bool
+    replace_access: bool
+
+
+class Sorted(NamedTuple):
+    """The record that becomes a line, or None, and the handlers that go on as ever."""
+
+    record: logging.LogRecord | None
+    others: list[logging.Handler]
+
+
+def install(way: Way) -> Undo:
+    """Make lines of console records; return what ends that."""
     undos = [
-        _replace(logging.Logger, "callHandlers", call_handlers),
-        _replace(logging.StreamHandler, "handle", _handling(logging.StreamHandler.handle, take)),
+        _replace(
+            logging.Logger,
+            "callHandlers",
+            _calling_handlers(logging.Logger.callHandlers, way),
+        )
     ]
+    if not way.is_beside:
+        handle = _handling(logging.StreamHandler.handle, way.take)
+        undos.append(_replace(logging.StreamHandler, "handle", handle))
 
     def undo() -> None:
         for step in undos:
@@ -52,28 +75,34 @@ def install(take: Take, door: logging.Handler | None, *, replace_access: bool) -
     return undo
 
 
-def _calling_handlers(
-    previous: Callable[..., None],
-    take: Take,
-    door: logging.Handler | None,
-    replace_access: bool,
-) -> Callable[..., None]:
+def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., None]:
+    take, replace_access = way.take, way.replace_access
+
     @functools.wraps(previous)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
-            wanted, others = _sort(self, record, door)
-            if wanted and not (replace_access and _has_summary(self.name)):
-                take(record)
+            wanted, others = _sort(self, record, way)
+            if wanted is not None and not (replace_access and _has_summary(self.name)):
+                take(wanted)
         except Exception as error:
             health.internal_error("logs.capture.handlers", error)
             previous(self, record)
             return
         if others:
-            setattr(record, TAKEN, wanted)
-        for handler in others:
-            handler.handle(record)
+            _pass_on(record, others, is_taken=wanted is not None)
 
     return call_handlers
+
+
+def _pass_on(record: logging.LogRecord, others: list[logging.Handler], *, is_taken: bool) -> None:
+    if is_taken:
+        setattr(record, TAKEN, True)
+    token = passing.set(is_taken)
+    try:
+        for handler in others:
+            handler.handle(record)
+    finally:
+        passing.reset(token)
 
 
 def _handling(previous: Callable[..., Any], take: Take) -> Callable[..., Any]:
@@ -85,7 +114,7 @@ def _handling(previous: Callable[..., Any], take: Take) -> Callable[..., Any]:
             return previous(self, record)
         passed = self.filter(record)
         if passed and not getattr(record, TAKEN, False):
-            take(record)
+            take(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
 
     return handle
@@ -106,49 +135,62 @@ def _replace(owner: Any, name: str, new: Any) -> Undo:
     return undo
 
 
-def _sort(
-    logger: logging.Logger, record: logging.LogRecord, door: logging.Handler | None
-) -> tuple[bool, list[logging.Handler]]:
-    """Tell whether *record* would have come out on the console, and who else handles it."""
-    wanted, found, others = False, False, []
-    level = record.levelno
+def _sort(logger: logging.Logger, record: logging.LogRecord, way: Way) -> Sorted:
+    """Find out whether *record* becomes a line, and who else handles it.
+
+    It does if a console handler would show it, or if it comes to the root logger and no
+    console handler on its way is set up to leave it out.
+    """
+    shown: logging.LogRecord | None = None
+    is_found = is_refused = is_at_root = False
+    others: list[logging.Handler] = []
     here: logging.Logger | None = logger
     while here is not None:
         for handler in here.handlers:
-            if handler is door:
-                wanted = True
+            is_found = True
+            if not writes_to_console(handler):
+                if record.levelno >= handler.level:
+                    others.append(handler)
                 continue
-            found = True
-            if level < handler.level:
-                continue
-            if writes_to_console(handler):
-                wanted = wanted or bool(handler.filter(record))
-            else:
+            shown = shown or _shown_by(handler, record)
+            is_refused = is_refused or shown is None
+            if way.is_beside and record.levelno >= handler.level:
                 others.append(handler)
-        if here.parent is None:
-            wanted = True
+        is_at_root = here.parent is None
         here = here.parent if here.propagate else None
+    if shown is None and (
+        (is_at_root and not is_refused) or (not is_found and _is_for_last_resort(record))
+    ):
+        shown = record
+    return Sorted(shown, others)
+
+
+def _shown_by(handler: logging.Handler, record: logging.LogRecord) -> logging.LogRecord | None:
+    if record.levelno < handler.level:
+        return None
+    passed: Any = handler.filter(record)
+    if isinstance(passed, logging.LogRecord):
+        return passed
+    return record if passed else None
+
+
+def _is_for_last_resort(record: logging.LogRecord) -> bool:
     last = logging.lastResort
-    return wanted or (not found and last is not None and level >= last.level), others
+    return last is not None and record.levelno >= last.level
 
 
 def writes_to_console(handler: logging.Handler) -> bool:
     """Tell whether *handler* writes text to stdout or stderr."""
     stream = getattr(handler, "stream", None)
     if stream is None:
-        stream = getattr(getattr(handler, "console", None), "file", None)
-    return id(stream) in _ours
-
-
-def know_streams(*streams: Any) -> None:
-    """Remember streams that lead to the console: handlers keep those they were made with."""
-    _ours.update(id(stream) for stream in streams if stream is not None)
-
-
-def forget_streams() -> None:
-    """Know no streams."""
-    _ours.clear()
+        if handler is logging.lastResort:
+            stream = sys.stderr
+        else:
+            stream = getattr(getattr(handler, "console", None), "file", None)
+    return stream is not None and leads_there(stream)
 
 
 def _has_summary(logger: str) -> bool:
+    if logger not in ACCESS:
+        return False
     return summarised.get() or (logger == ACCESS_IN_CONTEXT and context.current() is not None)

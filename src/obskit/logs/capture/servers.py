@@ -1,14 +1,15 @@
-"""Know when a server writes an access line of a request that has a summary line."""
+"""Know to which request a server, or an event loop, is about to write a line."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from obskit import propagation
 from obskit.logs.capture.handlers import summarised
 
 # What instrumentation leaves in the scope or environ of a request that it observes.
-MARK = "obskit"
+MARK = "obskit.served"
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -25,23 +26,18 @@ def gunicorn_access(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call ``Logger.access(resp, req, environ, request_time)``."""
-    return _marked(wrapped, args[2:3], args, kwargs)
+    token = summarised.set(has_mark(*args[2:3]) or _is_answered_by_us(*args[:1]))
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        summarised.reset(token)
 
 
 def werkzeug_request(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call ``WSGIRequestHandler.log_request(code, size)``."""
-    return _marked(wrapped, (getattr(instance, "environ", None),), args, kwargs)
-
-
-def _marked(
-    wrapped: Callable[..., Any],
-    requests: tuple[Any, ...],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    token = summarised.set(has_mark(*requests))
+    token = summarised.set(has_mark(getattr(instance, "environ", None)))
     try:
         return wrapped(*args, **kwargs)
     finally:
@@ -71,8 +67,37 @@ def has_mark(request: Any = None) -> bool:
     return isinstance(request, Mapping) and MARK in request
 
 
+def _is_answered_by_us(response: Any = None) -> bool:
+    """Tell whether the answer to an ASGI request was observed.
+
+    gunicorn's own worker for ASGI makes a new environ for its access line, so nothing is left
+    of the scope; the header that each observed answer has says as much.
+    """
+    if type(response).__name__ != "ASGIResponseInfo":
+        return False
+    name = propagation.policy().correlation_header.lower()
+    return any(str(key).lower() == name for key, _ in getattr(response, "headers", ()))
+
+
+def task_error(
+    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call ``loop.default_exception_handler(context)`` in the operation of the task that failed.
+
+    Nobody waited for it, so it is found when memory is cleaned up, in the midst of anything.
+    """
+    about: Any = args[0] if args else {}
+    task = about.get("task") or about.get("future") if isinstance(about, dict) else None
+    get_context = getattr(task, "get_context", None)
+    if get_context is None:
+        return wrapped(*args, **kwargs)
+    return get_context().copy().run(wrapped, *args, **kwargs)
+
+
 HOOKS: tuple[LibraryHook, ...] = (
     LibraryHook("gunicorn.glogging", "Logger.access", gunicorn_access),
     LibraryHook("hypercorn.logging", "Logger.access", hypercorn_access),
     LibraryHook("werkzeug.serving", "WSGIRequestHandler.log_request", werkzeug_request),
+    LibraryHook("asyncio.base_events", "BaseEventLoop.default_exception_handler", task_error),
+    LibraryHook("uvloop", "Loop.default_exception_handler", task_error),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import io
-import os
 import re
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from time import monotonic
 from typing import Any, TextIO
 
 from obskit import health
+from obskit.logs.capture.console import file_of
 from obskit.logs.capture.tracebacks import Grouper, Text
 
 # A flushed piece of a line is written out when nothing has been added to it for so long.
@@ -68,12 +68,6 @@ def shown(line: str) -> str:
     return _STYLE.sub("", line) if "\x1b" in line else line
 
 
-def file_of(descriptor: int) -> tuple[int, int]:
-    """Return device and inode of what *descriptor* is open for."""
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino
-
-
 class LineStream(io.TextIOWrapper):
     """A text stream whose lines go to the log; all else is as in the stream it stands for.
 
@@ -91,7 +85,7 @@ class LineStream(io.TextIOWrapper):
         self.original = original
         self._log_name = name
         self._emit = emit
-        self._file = file_of(original.fileno())
+        self._file: tuple[int, int] | None = file_of(original.fileno())
         self.mode = getattr(original, "mode", "w")
         self.renew()
 
@@ -109,10 +103,10 @@ class LineStream(io.TextIOWrapper):
             with self._lock:
                 pending = self._mine()
                 pending.queue += pending.take(text)
-            self._drain(pending)
-        except Exception as error:  # such as an interpreter that is half gone
+        except Exception as error:
             self._contain(error)
             return super().write(text)
+        self._drain(pending)
         return len(text)
 
     def take_traceback(self, text: str) -> None:
@@ -132,6 +126,19 @@ class LineStream(io.TextIOWrapper):
     def finish(self) -> None:
         """Write out the unfinished lines of all threads."""
         self._write_out(list(self._pending.values()))
+
+    def retire(self) -> None:
+        """Write text as it is from now on: whoever holds this stream can go on to use it."""
+        self.finish()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._file = None
+        self.reconfigure(write_through=True)
+
+    def resume(self) -> None:
+        """Make lines again."""
+        self._file = file_of(self.fileno())
+        self.renew()
 
     def _is_ours(self) -> bool:
         try:
@@ -166,9 +173,18 @@ class LineStream(io.TextIOWrapper):
             while pending.queue:
                 text = pending.queue.pop(0)
                 if text.text and not text.text.isspace():
-                    self._emit(self._log_name, text)
+                    self._say(text)
         finally:
             pending.emitting = False
+
+    def _say(self, text: Text) -> None:
+        """Emit *text*; what cannot become a line is written as it is."""
+        try:
+            self._emit(self._log_name, text)
+        except Exception as error:  # such as an interpreter that is half gone
+            self._contain(error)
+            super().write(text.text + "\n")
+            super().flush()
 
     def _watch(self, pending: _Pending) -> None:
         pending.touched = monotonic()
@@ -177,9 +193,14 @@ class LineStream(io.TextIOWrapper):
             self._set_alarm()
 
     def _set_alarm(self) -> None:
-        self._alarm = alarm = threading.Timer(IDLE_SECONDS, self._wake)
+        alarm = threading.Timer(IDLE_SECONDS, self._wake)
         alarm.daemon = True
-        alarm.start()
+        try:
+            alarm.start()
+        except RuntimeError:  # at the end of the interpreter, or at the limit of threads
+            self.finish()
+            return
+        self._alarm = alarm
 
     def _wake(self) -> None:
         self._alarm = None
@@ -198,7 +219,7 @@ class LineStream(io.TextIOWrapper):
             run: Any = context.run if context is not None else _run
             for text in texts:
                 if text.text and not text.text.isspace():
-                    run(self._emit, self._log_name, text)
+                    run(self._say, text)
 
 
 def _run(function: Callable[..., None], *arguments: Any) -> None:

@@ -1,0 +1,80 @@
+"""Make the constant pieces of a line of JSON, as bytes that are ready to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from obskit.context import PROCESS, Context
+from obskit.logs import levels
+
+dumps = orjson.dumps
+loads = orjson.loads
+NEWLINE = orjson.OPT_APPEND_NEWLINE
+
+LONGEST_CONSTANT = 256
+MOST_PIECES = 4096
+
+
+def piece(fields: Mapping[str, Any]) -> bytes:
+    """Return *fields* without braces, with a comma before each."""
+    return b"," + dumps(fields)[1:-1] if fields else b""
+
+
+def encodable(text: str) -> str:
+    """Return *text* fit for JSON and for a line, as constants must be."""
+    return text[:LONGEST_CONSTANT].encode("utf-8", "backslashreplace").decode()
+
+
+class Pieces(dict[Any, Any]):
+    """Make a piece when it is asked for the first time; forget all when there are too many."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        if len(self) >= MOST_PIECES:
+            self.clear()
+        made = self[key] = self._make(key)
+        return made
+
+
+def _after_time(level: int) -> str:
+    return f'Z","level":{dumps(encodable(levels.name_of(level))).decode()},"message":'
+
+
+def _logger(name: str) -> bytes:
+    return piece({"logger": encodable(str(name))})
+
+
+after_time: Pieces = Pieces(_after_time)
+"""By level: what stands between the microseconds and the message."""
+
+logger: Pieces = Pieces(_logger)
+"""By name: the field of the logger."""
+
+
+def unit(context: Context) -> bytes:
+    """Return where the lines of *context* belong."""
+    unit = context.unit
+    if unit is PROCESS:
+        return piece({"scope": "process"})
+    fields = {
+        "correlation_id": unit.correlation_id,
+        "correlation_source": unit.correlation_source,
+        "causation_id": unit.causation_id,
+        "trace_id": unit.trace_id,
+        "span_id": context.span_id,
+        "hop": unit.hop,
+        "caller": unit.caller,
+    }
+    return piece(
+        {
+            name: encodable(value) if isinstance(value, str) else value
+            for name, value in fields.items()
+            if value not in (None, "")
+        }
+    )

@@ -1,0 +1,254 @@
+"""A simulated cluster that drives the real clock, and an oracle that knows better.
+
+The cluster runs random programs (log, quiet hop, call, lost answer, sends, fork, join, hop
+without a header) on hosts whose wall clocks are wrong. The oracle takes down each micro-step
+with what came before it; it imports nothing of obskit and sees only lines and headers.
+"""
+
+import contextvars
+import json
+import random
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from obskit import clock
+from obskit.propagation import causal
+
+Steps = Generator[None, None, None]
+
+
+class Oracle:
+    """The truth: every micro-step with the set of those before it, as bits.
+
+    *tracked* follows what the clock is told of: program order, forks, headers that arrive.
+    *truth* adds joins inside a process and hops without a header. *observed* adds that the
+    steps of one operation in one process really happened one after another.
+    """
+
+    def __init__(self) -> None:
+        self.tracked: list[int] = []
+        self.truth: list[int] = []
+        self.observed: list[int] = []
+        self.unclear: list[int] = []
+        self.lines: dict[str, int] = {}
+        self.last_of: dict[int, int] = {}
+
+    def step(
+        self,
+        process: int,
+        *,
+        tracked: tuple[int, ...] = (),
+        real: tuple[int, ...] = (),
+        broken: bool = False,
+    ) -> int:
+        """Take down a step after those given, and return its number."""
+        number = len(self.tracked)
+        own = 1 << number
+        last = self.last_of.get(process)
+        self.tracked.append(own | union(self.tracked, tracked))
+        self.truth.append(own | union(self.truth, (*tracked, *real)))
+        seen = (*tracked, *real) if last is None else (*tracked, *real, last)
+        self.observed.append(own | union(self.observed, seen))
+        self.unclear.append((own if broken else 0) | union(self.unclear, seen))
+        self.last_of[process] = number
+        return number
+
+
+def union(sets: list[int], members: tuple[int, ...]) -> int:
+    """Return all that is in the sets of these members."""
+    total = 0
+    for member in members:
+        total |= sets[member]
+    return total
+
+
+@dataclass
+class Task:
+    """A thread or an asyncio task: its context, and its last step in the oracle's eyes."""
+
+    process: int
+    context: contextvars.Context
+    step: int
+    done: bool = False
+    steps: Steps | None = None
+
+
+@dataclass
+class Plan:
+    """How wild the cluster is."""
+
+    broken: float = 0.0
+    lost_answers: float = 0.2
+    depth: int = 4
+    size: int = 40
+    offsets: bool = False
+
+
+@dataclass
+class Cluster:
+    """One operation on several hosts, run step by step by a random scheduler."""
+
+    random: random.Random
+    plan: Plan
+    oracle: Oracle = field(default_factory=Oracle)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    now: float = 1_000_000.0
+    processes: int = 0
+    budget: int = 0
+    hosts: list[float] = field(default_factory=list)
+
+    def run(self) -> "Cluster":
+        """Run one operation to its end."""
+        self.hosts = [0.0, *(self.random.uniform(-3600, 3600) for _ in range(3))]
+        self.budget = self.plan.size
+        previous = clock.join_line
+        root = self._enter(None, ())
+        clock.join_line = self._join_line
+        try:
+            self._running = self._start(root, self._program(root, 0))
+            while any(not task.done for task in self.tasks):
+                self._advance()
+        finally:
+            clock.join_line = previous
+        return self
+
+    def _advance(self) -> None:
+        task = self.random.choice([task for task in self.tasks if not task.done])
+        self.now += self.random.expovariate(100)
+        assert task.steps is not None
+        try:
+            next(task.steps)
+        except StopIteration:
+            task.done = True
+
+    def _start(self, task: Task, steps: Steps) -> Task:
+        task.steps = steps
+        self.tasks.append(task)
+        return task
+
+    def _enter(self, header: str | None, sent: tuple[int, ...], *, broken: bool = False) -> Task:
+        """Begin a hop in another process, with what the header says."""
+        process = self.processes
+        self.processes += 1
+        context = contextvars.Context()
+        cause = clock.parse(header) if header is not None else None
+        strand = f"{self.random.getrandbits(64):016x}"
+        context.run(clock.attach, context.run(clock.begin, strand, cause, broken=broken))
+        if broken:
+            step = self.oracle.step(process, real=sent, broken=True)
+        else:
+            step = self.oracle.step(process, tracked=sent)
+        return Task(process, context, step)
+
+    def _log(self, task: Task) -> None:
+        self._write(task, task.context.run(clock.tick))
+
+    def _write(self, task: Task, piece: str) -> None:
+        task.step = self.oracle.step(task.process, tracked=(task.step,))
+        line = json.loads("{" + piece + "}")
+        host = task.process % len(self.hosts)
+        line |= {"host": f"host{host}", "service": f"service{host}", "correlation_id": "op"}
+        line |= {"wall": self.now + self.hosts[host], "message": f"line {len(self.lines)}"}
+        self.oracle.lines[line["lc_at"]] = task.step
+        self.lines.append(line)
+
+    def _join_line(self) -> None:
+        self._write(self._running, clock.tick())
+
+    def _send(self, task: Task) -> str:
+        self._running = task
+        text = task.context.run(causal.value)
+        assert text is not None
+        assert len(text) <= clock.LONGEST_HEADER
+        task.step = self.oracle.step(task.process, tracked=(task.step,))
+        return text
+
+    def _program(self, task: Task, depth: int) -> Steps:
+        quiet = self.random.random() < 0.2
+        children: list[Task] = []
+        for _ in range(self.random.randint(1, 7)):
+            yield
+            if self.budget <= 0:
+                break
+            self.budget -= 1
+            move = self.random.choice(self._moves(depth))
+            if move == "log":
+                if not quiet:
+                    self._log(task)
+            elif move == "fork":
+                children.append(self._fork(task, depth))
+            elif move == "await" and children:
+                yield from self._await(task, children.pop(self.random.randrange(len(children))))
+            elif move == "call":
+                yield from self._call(task, depth)
+            elif move == "send":
+                for _ in range(self.random.randint(1, 3)):
+                    self._receive(task, depth)
+                    yield
+        for child in children:
+            if self.random.random() < 0.6:
+                yield from self._await(task, child)
+        if not quiet and self.random.random() < 0.6:
+            self._log(task)
+
+    def _moves(self, depth: int) -> list[str]:
+        moves = ["log", "log", "log", "fork", "await"]
+        return [*moves, "call", "call", "send"] if depth < self.plan.depth else moves
+
+    def _fork(self, task: Task, depth: int) -> Task:
+        task.step = self.oracle.step(task.process, tracked=(task.step,))
+        context = task.context.run(contextvars.copy_context)
+        child = Task(task.process, context, task.step)
+        return self._start(child, self._program(child, depth + 1))
+
+    def _await(self, task: Task, child: Task) -> Steps:
+        """Wait for a task of the same process, as `await` does: the clock is not told."""
+        while not child.done:
+            yield
+        task.step = self.oracle.step(task.process, tracked=(task.step,), real=(child.step,))
+
+    def _receive(self, task: Task, depth: int) -> Task:
+        header = self._send(task)
+        broken = self.random.random() < self.plan.broken
+        callee = self._enter(None if broken else header, (task.step,), broken=broken)
+        return self._start(callee, self._program(callee, depth + 1))
+
+    def _call(self, task: Task, depth: int) -> Steps:
+        header = self._send(task)
+        broken = self.random.random() < self.plan.broken
+        callee = self._enter(None if broken else header, (task.step,), broken=broken)
+        answer: list[tuple[str, int]] = []
+        self._start(callee, self._answering(callee, depth, answer))
+        if self.random.random() < self.plan.lost_answers:
+            yield
+            return
+        while not answer:
+            yield
+        text, sent = answer[0]
+        task.context.run(causal.heard, text)
+        task.step = self.oracle.step(task.process, tracked=(task.step, sent))
+
+    def _answering(self, callee: Task, depth: int, answer: list[tuple[str, int]]) -> Steps:
+        yield from self._program(callee, depth + 1)
+        answer.append((self._send(callee), callee.step))
+        yield
+        if self.random.random() < 0.5:
+            self._log(callee)
+
+
+def operations(seeds: range, plan: Plan) -> Iterator[Cluster]:
+    """Yield one operation after another."""
+    for seed in seeds:
+        yield Cluster(random.Random(seed), plan).run()
+
+
+def damaged(
+    lines: list[dict[str, Any]], chance: random.Random, *, lost: float, doubled: float
+) -> list[dict[str, Any]]:
+    """Return the lines as a poor pipeline delivers them: some lost, some twice, none in order."""
+    kept = [line for line in lines if chance.random() >= lost]
+    kept += [dict(line) for line in kept if chance.random() < doubled]
+    chance.shuffle(kept)
+    return kept
