@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from obskit.errors import ObskitError, SettingError, UnknownInstrumentation
     from obskit.fields import VERSION as __version__  # noqa: N811
     from obskit.logs import Secret, get_logger
+    from obskit.logs.formatter import JsonFormatter
     from obskit.metrics import metrics_app, metrics_wsgi_app
     from obskit.observation import (
         extract,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "JsonFormatter",
     "ObskitError",
     "Secret",
     "SettingError",
@@ -53,6 +55,7 @@ _ROOMS = {
     "obskit.context": ("bind", "correlation_id", "current", "is_synthetic", "unbind"),
     "obskit.errors": ("ObskitError", "SettingError", "UnknownInstrumentation"),
     "obskit.logs": ("Secret", "get_logger"),
+    "obskit.logs.formatter": ("JsonFormatter",),
     "obskit.metrics": ("metrics_app", "metrics_wsgi_app"),
     "obskit.observation": (
         "extract",

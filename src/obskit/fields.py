@@ -107,6 +107,8 @@ LINE: tuple[LineField, ...] = (
     LineField("warning_at", "string", "File and line that a Python warning is about", "on warnings"),
     LineField("error_thread", "string", "Thread that ended by an exception", "on its line", "application"),
     LineField("error_object", "string", "Where an exception was ignored by Python", "on its line", "application"),
+    LineField("log_handler", "string", "Handler of logging that could not write a record", "on its line"),
+    LineField("log_message", "string", "The record that it could not write", "on its line", "application"),
     LineField("error_type", "string", "Type of the exception", "on lines with an exception"),
     LineField("error_message", "string", "Text of the exception", "on lines with an exception", "application"),
     LineField("error_fingerprint", "string", "Same for errors of the same kind at the same place", "on lines with an exception"),

@@ -280,7 +280,9 @@ def _know(event: Event, strand: Chain) -> None:
     event.fine, event.coarse = fine, coarse
 
 
-def _united(one: dict[str, int], other: dict[str, int], name: str = "", n: int = 0) -> dict[str, int]:
+def _united(
+    one: dict[str, int], other: dict[str, int], name: str = "", n: int = 0
+) -> dict[str, int]:
     """Return the larger number of each name; the very same dict where nothing is new."""
     if not one and not name:
         return other

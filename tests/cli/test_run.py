@@ -1,7 +1,6 @@
 """What ``obskit run`` hands to the program."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +26,9 @@ def observed(start_process, obskit_command):
 
 def test_the_program_takes_the_place_of_the_command(observed):
     """Process ID and exit code are the program's own."""
-    process = observed("--", sys.executable, "-c", "import os, sys; print(os.getpid()); sys.exit(7)")
+    process = observed(
+        "--", sys.executable, "-c", "import os, sys; print(os.getpid()); sys.exit(7)"
+    )
     output = process.wait()
 
     assert int(output.stdout) == process.pid
@@ -52,7 +53,9 @@ def test_arguments_arrive_as_they_were_given(observed):
 
 def test_signals_reach_the_program(observed):
     """There is no process in between that could keep one back."""
-    process = observed("--", sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)")
+    process = observed(
+        "--", sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)"
+    )
     process.wait_for(b"up")
 
     assert process.stop().returncode == -15
@@ -85,7 +88,8 @@ def test_children_have_it_too(observed):
     """A Python that the program starts is observed like the program."""
     script = (
         "import subprocess, sys;"
-        "subprocess.run([sys.executable, '-c', 'import sys; print(\"obskit._bootstrap\" in sys.modules)'])"
+        "inner = 'import sys; print(\"obskit._bootstrap\" in sys.modules)';"
+        "subprocess.run([sys.executable, '-c', inner])"
     )
     assert observed(sys.executable, "-c", script).wait().stdout == b"True\n"
 
@@ -96,7 +100,9 @@ def test_the_users_own_path_is_kept(observed, tmp_path):
     script = "import mine, sys; print(mine.value, [p for p in sys.path if '_autostart' in p])"
     path = os.pathsep.join((str(tmp_path), str(ROOT / "src")))
 
-    assert observed(sys.executable, "-c", script, env={"PYTHONPATH": path}).wait().stdout == b"42 []\n"
+    assert (
+        observed(sys.executable, "-c", script, env={"PYTHONPATH": path}).wait().stdout == b"42 []\n"
+    )
 
 
 def test_run_in_run_is_run(observed, obskit_command):
@@ -170,7 +176,9 @@ def test_the_kill_switch_starts_the_bare_program(off):
     assert run.environment(["python"], environ) == environ
 
 
-@pytest.mark.parametrize(("before", "after"), [("", []), ("/a", ["/a"]), (":/a::/b:", ["/a", "/b"])])
+@pytest.mark.parametrize(
+    ("before", "after"), [("", []), ("/a", ["/a"]), (":/a::/b:", ["/a", "/b"])]
+)
 def test_an_empty_path_adds_no_current_folder(before, after):
     """An empty entry would make Python import from the current folder."""
     environ = run.environment(["python"], {"PYTHONPATH": before})
@@ -203,7 +211,7 @@ def test_a_python_without_obskit_runs_the_program_all_the_same(observed, tmp_pat
     )
     output = observed(sys.executable, "-c", program, env={"PYTHONPATH": env["PYTHONPATH"]}).wait()
 
-    assert output.stdout == b"still here\n"
+    assert output.stdout == b"still here\n", output
     assert output.stderr.count(b"\n") == 1
     assert b"runs unobserved" in output.stderr
 
@@ -217,5 +225,3 @@ def test_a_bad_variable_does_not_stop_the_program(observed):
 
     assert output.stdout == b"up\n"
     assert b"OBSKIT_TRUST='everybody' must be auto or internal or edge" in output.stderr
-
-

@@ -121,7 +121,10 @@ def test_circular_chains_end():
     one, two = caught(failing.plain), caught(failing.spoken)
     one.__cause__, two.__context__ = two, one
 
-    assert heads(describe(one).stack.split("\n")) == ["ValueError: first", "caused ValueError: plain"]
+    assert heads(describe(one).stack.split("\n")) == [
+        "ValueError: first",
+        "caused ValueError: plain",
+    ]
 
 
 def test_notes_are_shown():
@@ -207,7 +210,9 @@ def test_the_fingerprint_knows_the_type():
     def fail(kind):
         raise kind("x")
 
-    prints = {describe(caught(lambda kind=kind: fail(kind))).fingerprint for kind in (OSError, KeyError)}
+    prints = {
+        describe(caught(lambda kind=kind: fail(kind))).fingerprint for kind in (OSError, KeyError)
+    }
     assert len(prints) == 2
 
 
@@ -219,7 +224,10 @@ def test_the_fingerprint_does_not_know_how_deep_a_recursion_went():
             raise ValueError("down")
         fall(depth - 1)
 
-    assert describe(caught(lambda: fall(3))).fingerprint == describe(caught(lambda: fall(30))).fingerprint
+    assert (
+        describe(caught(lambda: fall(3))).fingerprint
+        == describe(caught(lambda: fall(30))).fingerprint
+    )
 
 
 @pytest.mark.parametrize("function", failing.WAYS)
@@ -235,7 +243,8 @@ def test_a_printed_error_has_the_same_description(function):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "Traceback (most recent call last):", "ValueError: x", '  File "x", line 1, in f']
+    "text",
+    ["", "x", "Traceback (most recent call last):", "ValueError: x", '  File "x", line 1, in f'],
 )
 def test_text_that_is_no_traceback_is_none(text):
     """Not everything that looks like an error is one."""
@@ -245,7 +254,11 @@ def test_text_that_is_no_traceback_is_none(text):
 @given(st.text(st.sampled_from('ab:.^~ \n"|+-123FileTraceback()[]mostreclling'), max_size=200))
 def test_any_text_can_be_read(text):
     """Captured text may be anything."""
-    for start in ("", "Traceback (most recent call last):\n", "  + Exception Group Traceback (most recent call last):\n"):
+    for start in (
+        "",
+        "Traceback (most recent call last):\n",
+        "  + Exception Group Traceback (most recent call last):\n",
+    ):
         read = of_text(start + text)
         assert read is None or read.type
 

@@ -166,15 +166,21 @@ def test_long_lines_of_source_are_cut(tmp_path):
     path = tmp_path / "wide.py"
     path.write_text("x = 1 / 0, " + "1, " * 1000)
 
-    text = trail(caught(lambda: exec(compile(path.read_text(), str(path), "exec"), {})).__traceback__).text
+    text = trail(
+        caught(lambda: exec(compile(path.read_text(), str(path), "exec"), {})).__traceback__
+    ).text
     assert text.split("\n")[0].endswith(" ...")
     assert len(text.split("\n")[0]) < len(str(path)) + frames.LONGEST_SOURCE + 50
 
 
-@pytest.mark.parametrize("names", [{}, {"__name__": 5}, {"__name__": "__main__"}, {"__loader__": 5}])
+@pytest.mark.parametrize(
+    "names", [{}, {"__name__": 5}, {"__name__": "__main__"}, {"__loader__": 5}]
+)
 def test_any_module_will_do(names):
     """Code may run with any globals."""
-    assert trail(caught(lambda: exec("1/0", dict(names))).__traceback__).text.startswith("  <string>:1")
+    assert trail(caught(lambda: exec("1/0", dict(names))).__traceback__).text.startswith(
+        "  <string>:1"
+    )
 
 
 def test_memory_is_bounded(monkeypatch):

@@ -17,7 +17,12 @@ def printed(function):
 def chain(read):
     """Return types, messages and relations of a chain, with members of groups as lists."""
     return [
-        (link.how, link.type, link.message, *([chain(member) for member in link.members],) * bool(link.members))
+        (
+            link.how,
+            link.type,
+            link.message,
+            *([chain(member) for member in link.members],) * bool(link.members),
+        )
         for link in read.links
     ]
 
@@ -33,9 +38,10 @@ def test_a_chain_is_read_in_the_order_of_its_printing():
 
 def test_groups_are_read_with_their_members():
     """Boxes within boxes are groups within groups."""
+    first = ("", "ValueError", "plain")
     many = (
         "", "ExceptionGroup", "many (2 sub-exceptions)",
-        [[("", "ValueError", "plain")], [("", "ValueError", "plain"), ("cause", "RuntimeError", "third")]],
+        [[first], [first, ("cause", "RuntimeError", "third")]],
     )  # fmt: skip
     assert chain(parse(printed(failing.nested))) == [
         (
@@ -81,7 +87,7 @@ def test_a_message_may_have_many_lines():
 
 def test_an_error_without_a_message_is_read():
     """Some say nothing."""
-    text = "Traceback (most recent call last):\n  File \"x.py\", line 1, in f\nKeyboardInterrupt\n"
+    text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nKeyboardInterrupt\n'
 
     assert chain(parse(text)) == [("", "KeyboardInterrupt", "")]
 

@@ -13,16 +13,18 @@ from tests.logs.failing import caught
 
 GAP = " lines left out"
 STACK = "\n".join(
-    ["OSError: root", *(f"  a.py:{i} in a" for i in range(20))]
-    + ["caused KeyError: middle", *(f"  b.py:{i} in b" for i in range(20))]
-    + ["caused ValueError: last", *(f"  c.py:{i} in c" for i in range(20))]
+    line
+    for head, name in (("OSError: root", "a"), ("caused KeyError: middle", "b"), ("caused ValueError: last", "c"))
+    for line in (head, *(f"  {name}.py:{i} in {name}" for i in range(20)))
 )
 
 
 @given(st.text())
 def test_the_cost_is_what_json_makes_of_it(text):
     """Quotes, newlines and controls take more room on the line than in memory."""
-    assert cost(text) == len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) - 2
+    assert (
+        cost(text) == len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) - 2
+    )
 
 
 @given(st.text(), st.integers(0, 50))
@@ -34,7 +36,9 @@ def test_a_cut_text_fits(text, most):
     assert short == text or text.startswith(short.removesuffix(" ..."))
 
 
-stacks = st.lists(st.text(max_size=30) | st.text(max_size=30).map("  ".__add__), max_size=60).map("\n".join)
+stacks = st.lists(st.text(max_size=30) | st.text(max_size=30).map("  ".__add__), max_size=60).map(
+    "\n".join
+)
 
 
 @given(stacks, st.integers(-5, 1000))
@@ -74,7 +78,10 @@ def test_the_root_cause_stays_and_the_middle_goes(most):
 
 def test_a_first_line_without_room_is_cut():
     """Better half a cause than none."""
-    assert shorten("ValueError: " + "x" * 100 + "\n  a.py:1 in f", 30) == "ValueError: " + "x" * 14 + " ..."
+    assert (
+        shorten("ValueError: " + "x" * 100 + "\n  a.py:1 in f", 30)
+        == "ValueError: " + "x" * 14 + " ..."
+    )
 
 
 def test_the_stack_of_a_real_error_is_shortened():

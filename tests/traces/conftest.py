@@ -12,7 +12,6 @@
     keeps its spans; implies ``joined``.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,7 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.util._once import Once
 
 from obskit import clock, context, health, instrumentation, observation, propagation, traces
-from obskit.traces import bridge, finished, provider
+from obskit.traces import bridge, current, finished, provider
 from obskit.traces.recorder import Recorder, state
 
 
@@ -39,6 +38,8 @@ def _as_new() -> None:
     trace._TRACER_PROVIDER = None
     trace._TRACER_PROVIDER_SET_ONCE = Once()
     provider._known = (None, None)
+    getattr(api._RUNTIME_CONTEXT, "inner", api._RUNTIME_CONTEXT).attach(api.Context())
+    current._stamp.set(None)
 
 
 @pytest.fixture
@@ -83,8 +84,3 @@ def sdk(joined: None) -> Iterator[Callable[..., InMemorySpanExporter]]:
     for one in made:
         one.shutdown()
 
-
-@pytest.fixture
-def in_new_loop() -> Callable[[Any], Any]:
-    """Give what runs a coroutine in a loop, and so in a context, of its own."""
-    return asyncio.run

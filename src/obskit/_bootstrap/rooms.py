@@ -150,9 +150,11 @@ def _traces() -> None:
 
 
 def _capture(settings: Settings) -> None:
-    from obskit import instrumentation
+    from obskit import instrumentation, logs
     from obskit.logs import capture
 
+    for module, adopt in logs.ON_IMPORT:
+        instrumentation.when_imported(module, adopt)
     capture.configure(settings, settings_.launch().streams)
     for hook in capture.HOOKS:
         instrumentation.hook(hook.module, hook.path, hook.wrapper)

@@ -18,6 +18,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
 }
 _KNOWN = {item.name: _TYPES[item.type] for item in fields.LINE}
+_FORMS = {item.name: re.compile(item.pattern) for item in fields.LINE if item.pattern}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 # Who writes such text, where nothing has made a line of it.
@@ -86,12 +87,22 @@ def _fault(line: dict[str, Any]) -> str:
         return f"without {', '.join(missing)}"
     if "correlation_id" not in line and line.get("scope") != "process":
         return "without correlation_id, and not marked as a line of the process"
-    for name, value in line.items():
-        allowed = _KNOWN.get(name)
-        if allowed and not _is_one_of(value, allowed):
-            return f"{name} is not of type {'/'.join(kind.__name__ for kind in allowed)}"
-    if not _TIMESTAMP.fullmatch(line["timestamp"]):
+    faults = (_fault_of(name, value) for name, value in line.items() if name in _KNOWN)
+    return next(filter(None, faults), "")
+
+
+def _fault_of(name: str, value: Any) -> str:
+    allowed = _KNOWN[name]
+    if not _is_one_of(value, allowed):
+        return f"{name} is not of type {'/'.join(kind.__name__ for kind in allowed)}"
+    if name == "timestamp" and not _TIMESTAMP.fullmatch(value):
         return "timestamp is not RFC 3339 in UTC with microseconds"
+    if int in allowed and value < 0:
+        return f"{name} is below 0"
+    form = _FORMS.get(name)
+    for text in value if isinstance(value, list) else [value]:
+        if form and not (isinstance(text, str) and form.fullmatch(text)):
+            return f"{name} has not the form {form.pattern}"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 MASK = "***"
 LONGEST = 160
@@ -14,7 +15,7 @@ _NAMED = (
 _QUERY = re.compile(r"(?<=[\w/.~%-])\?[\w.%~+\[\]-]+=[^\s\"'<>]*")
 _USERINFO = re.compile(r"(?<=://)[^/\s\"'<>]*@")
 _VALUE = re.compile(
-    rf"""({_NAMED}["']?\s*(?:[:=]|=>)\s*(?:(?:bearer|basic|token)\s+)?)"""
+    rf"""({_NAMED}["']?\s*(?:=>|[:=])\s*(?:(?:bearer|basic|token)\s+)?)"""
     r"""("[^"]*"?|'[^']*'?|[^\s,;&}\])]+)""",
     re.IGNORECASE,
 )
@@ -39,11 +40,15 @@ def excerpt(raw: bytes) -> str:
 
 def command_line(words: list[str]) -> str:
     """Return the words of a command as people type them, without the secrets in them."""
-    import shlex
-
     shown = []
     hide = False
     for word in words:
         shown.append(MASK if hide else mask(word))
         hide = _OPTION.fullmatch(word) is not None
-    return shlex.join(shown).replace(f"'{MASK}'", MASK)
+    return " ".join(map(_quoted, shown))
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell; the mask needs no quotes."""
+    plain = word.replace(MASK, "x")
+    return word if shlex.quote(plain) == plain else shlex.quote(word)

@@ -125,7 +125,8 @@ def shortened(value: Any, most: int, encode: Encode) -> Any:
 def _drop(message: str, fields: dict[str, Any], sizes: dict[str, int], room: int) -> None:
     """Leave whole fields out, the last ones first, where there are too many."""
     total = cost(message) + 2 + sum(sizes.values())
-    for name in sorted(reversed(fields), key=lambda name: name in _ERROR):
+    ordinary = [name for name in reversed(fields) if name not in _ERROR]
+    for name in (*ordinary, *_ERROR.intersection(fields)):
         if total <= room:
             return
         total -= sizes.pop(name)

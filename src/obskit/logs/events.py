@@ -41,9 +41,7 @@ class Event(NamedTuple):
     stack: str | None
 
 
-def read(
-    event: Mapping[str, Any], given: Mapping[str, Any], error: BaseException | None
-) -> Event:
+def read(event: Mapping[str, Any], given: Mapping[str, Any], error: BaseException | None) -> Event:
     """Return what *event* says.
 
     Args:

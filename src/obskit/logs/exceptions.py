@@ -154,7 +154,8 @@ def _details(error: BaseException) -> Iterator[str]:
 
 def _type(error: BaseException) -> str:
     kind = type(error)
-    module, name = kind.__module__, kind.__qualname__
+    name = kind.__qualname__
+    module: Any = kind.__module__
     if not isinstance(module, str) or module in ("builtins", "__main__"):
         return name
     return f"{module}.{name}"

@@ -8,8 +8,8 @@ from typing import Any
 
 from obskit import health
 
-MOST_NAMES = 10_000
-_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+MOSTNAMES = 10_000
+NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
 class Threshold:
@@ -140,7 +140,7 @@ def of(name: str) -> Threshold:
     threshold = _thresholds.get(name)
     if threshold is None:
         threshold = Threshold(_level_of(name))
-        if len(_thresholds) < MOST_NAMES:
+        if len(_thresholds) < MOSTNAMES:
             threshold = _thresholds.setdefault(name, threshold)
     return threshold
 
@@ -163,10 +163,10 @@ def enabled(logger: str, level: int) -> bool:
 
 def call(level: int, name: str) -> None:
     """Let a level have a name on lines, unless it has one: another library's own levels."""
-    if level not in _NAMES and len(_NAMES) < MOST_NAMES:
-        _NAMES[level] = name.lower()
+    if level not in NAMES and len(NAMES) < MOSTNAMES:
+        NAMES[level] = name.lower()
 
 
 def name_of(level: int) -> str:
     """Return the name of a level as it stands on a line."""
-    return _NAMES.get(level) or logging.getLevelName(level).lower()
+    return NAMES.get(level) or logging.getLevelName(level).lower()

@@ -27,7 +27,7 @@ def adopt(module: Any) -> None:
     logger._log = _logging(logger._log)
 
 
-def _emitting(previous: Callable[..., None], streams: type) -> Callable[..., None]:
+def _emitting(previous: Callable[..., None], streams: Any) -> Callable[..., None]:
     @functools.wraps(previous)
     def emit(
         self: Any, record: Any, level_id: Any, from_decorator: Any, is_raw: Any, *more: Any
@@ -83,7 +83,13 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(previous)
     def log(
-        self: Any, level: Any, from_decorator: Any, options: Any, message: Any, args: Any, kwargs: Any
+        self: Any,
+        level: Any,
+        from_decorator: Any,
+        options: Any,
+        message: Any,
+        args: Any,
+        kwargs: Any,
     ) -> None:
         exception, depth, *rest = options
         deeper = (exception, depth + 1, *rest)
@@ -95,7 +101,15 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
             unformatted = {**kwargs, "args": args} if args else kwargs
             extra = {**rest[-1], **unformatted}
             escaped = str(message)
-            previous(self, level, from_decorator, (exception, depth + 1, *rest[:-1], extra), escaped, (), {})
+            previous(
+                self,
+                level,
+                from_decorator,
+                (exception, depth + 1, *rest[:-1], extra),
+                escaped,
+                (),
+                {},
+            )
 
     return log
 

@@ -17,17 +17,16 @@ from obskit.logs.redaction import is_secret
 
 if TYPE_CHECKING:
     from obskit.logs.exceptions import Description
-    from obskit.logs.rendering import Careful
     from obskit.logs.writer import Writer
     from obskit.settings import Settings
 
-RESERVED = frozenset(
-    "timestamp level message logger service version env host pid pod namespace node scope"
-    " correlation_id correlation_source causation_id trace_id span_id hop caller"
-    " lc lc_at lc_hop lc_broken lc_after lc_seen synthetic"
-    " error_type error_message error_fingerprint error_stack"
-    " obskit_truncated obskit_degraded".split()
-)
+RESERVED = frozenset({
+    "timestamp", "level", "message", "logger", "service", "version", "env", "host", "pid",
+    "pod", "namespace", "node", "scope", "correlation_id", "correlation_source",
+    "causation_id", "trace_id", "span_id", "hop", "caller", "lc", "lc_at", "lc_hop",
+    "lc_broken", "lc_after", "lc_seen", "synthetic", "error_type", "error_message",
+    "error_fingerprint", "error_stack", "obskit_truncated", "obskit_degraded",
+})  # fmt: skip
 """What the pipeline itself writes: a user's field of such a name is kept under another one."""
 
 MOST_NAMES = 4096
@@ -300,12 +299,20 @@ def _aim(settings: Settings, writer: Writer) -> None:
     if settings.log_format == "console" or (not settings.log_format and writer.is_terminal):
         from obskit.logs.formats import console, json
 
+        render = console.renderer(settings_.colours(writer.is_terminal))
+
         def write(line: bytes) -> None:
-            writer.write(console.render(json.loads(line)).encode("utf-8", "backslashreplace"))
+            writer.write(render(json.loads(line)).encode("utf-8", "backslashreplace"))
 
         _write, _longest = write, UNLIMITED
     else:
         _write, _longest = writer.write, writer.longest
+
+
+def divert(descriptor: int) -> None:
+    """Write to *descriptor* from now on, since the stream's own number is captured."""
+    if _writer is not None:
+        _writer.divert(descriptor)
 
 
 def is_on() -> bool:
@@ -316,11 +323,6 @@ def is_on() -> bool:
 def is_beside() -> bool:
     """Tell whether lines go elsewhere than to the console, which then stays as it is."""
     return _settings is not None and _settings.log_stream not in ("stdout", "stderr")
-
-
-def is_on() -> bool:
-    """Tell whether lines are written by obskit, and not by `logging` as before."""
-    return _writer is not None
 
 
 def is_json() -> bool:
@@ -338,6 +340,16 @@ def _prefix(second: int) -> str:
     return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
 
 
+def facts(settings: Settings) -> dict[str, Any]:
+    """Return what is the same on all lines of this process."""
+    from obskit.logs.formats import json
+
+    names = {"service": settings.service, "version": settings.version, "env": settings.env}
+    found: dict[str, Any] = {name: json.encodable(text) for name, text in names.items() if text}
+    found |= {"host": json.encodable(os.uname().nodename), "pid": os.getpid()}
+    return found | {name: json.encodable(text) for name, text in settings_.kubernetes().items()}
+
+
 def _know_process() -> None:
     """Make anew what is the same on all lines of this process."""
     global _process, _outside
@@ -345,11 +357,7 @@ def _know_process() -> None:
         return
     from obskit.logs.formats import json
 
-    names = {"service": _settings.service, "version": _settings.version, "env": _settings.env}
-    facts: dict[str, Any] = {name: json.encodable(text) for name, text in names.items() if text}
-    facts |= {"host": json.encodable(os.uname().nodename), "pid": os.getpid()}
-    facts |= {name: json.encodable(text) for name, text in settings_.kubernetes().items()}
-    _process = json.piece(facts)
+    _process = json.piece(facts(_settings))
     _outside = (_process, _process + json.piece({"scope": "process"}), b"", b"", frozenset())
 
 

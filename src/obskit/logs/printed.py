@@ -143,5 +143,7 @@ def _read_frame(places: list[Place], line: str) -> None:
     repeated = _REPEATED.match(line)
     if repeated is not None and places:
         places += [places[-1]] * min(int(repeated[1]), MOST_REPEATED)
-    elif places and not places[-1].library and ": " not in places[-1].text and not _MARKS.match(line):
+    elif (
+        places and not places[-1].library and ": " not in places[-1].text and not _MARKS.match(line)
+    ):
         places[-1] = places[-1]._replace(text=f"{places[-1].text}: {line.strip()}")

@@ -13,16 +13,19 @@ MOST_VERDICTS = 4096
 LONGEST_NAME = 200
 
 # Wherever in a name one of these words stands, the value is secret.
-_ANYWHERE = frozenset(
-    "authorization credential credentials cvc cvv iban passcode passphrase passwd password"
-    " passwords pwd secret secrets ssn".split()
-)
+_ANYWHERE = frozenset({
+    "authorization", "credential", "credentials", "cvc", "cvv", "iban", "passcode",
+    "passphrase", "passwd", "password", "passwords", "pwd", "secret", "secrets", "ssn",
+})  # fmt: skip
 # Secret as the last word of a name: a `token_type` or a `cookie_count` may be shown.
-_LAST = frozenset("auth bearer cookie cookies csrf jwt otp pin token xsrf".split())
+_LAST = frozenset({
+    "auth", "bearer", "cookie", "cookies", "csrf", "jwt", "otp", "pin", "token", "xsrf",
+})  # fmt: skip
 # What may follow that last word without making it harmless.
-_TAILS = frozenset(
-    "base64 data encoded hash header header new old plain raw str string text value".split()
-)
+_TAILS = frozenset({
+    "base64", "data", "encoded", "hash", "header", "new", "old", "plain", "raw", "str",
+    "string", "text", "value",
+})  # fmt: skip
 # Words that are secret side by side.
 _SIDE_BY_SIDE = (
     "access key", "access tokens", "account number", "api key", "api keys", "api tokens",

@@ -17,15 +17,17 @@ from obskit import health
 from obskit.logs import levels, pipeline
 
 if TYPE_CHECKING:
+    from obskit.logs import events
     from obskit.logs.exceptions import Description
 
 # What every record has; the rest was given by the caller as ``extra``. Those that begin with
 # an underscore are what libraries leave on records for themselves.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# What uvicorn says once more, in colours.
+STANDARD |= {"color_message"}
 _STANDARD_COUNT = len(vars(logging.makeLogRecord({})))
 
 TRACEBACK = "\nTraceback (most recent call last):\n"
-MESSAGE_KEYS = ("message", "event", "msg")
 
 _undos: list[Callable[[], None]] = []
 # Levels that were set here: logger name -> (level before, level set).
@@ -145,6 +147,15 @@ def take(record: logging.LogRecord) -> None:
 
 
 def _write(record: logging.LogRecord) -> None:
+    level, name, message, fields, error, stack, when_ns = read(record)
+    pipeline.emit(level, name, message, fields, error=error, stack=stack, when_ns=when_ns)
+
+
+Told = tuple[int, str, str, dict[str, Any], "BaseException | Description | None", "str | None", int]
+
+
+def read(record: logging.LogRecord) -> Told:
+    """Return what *record* tells: level, logger, message, fields, error, stack, nanoseconds."""
     known = record.__dict__
     message: Any = record.msg
     fields: dict[str, Any] = {}
@@ -163,24 +174,17 @@ def _write(record: logging.LogRecord) -> None:
         message, error = _printed(message, record.exc_text)
     if record.process != _pid and record.process is not None:
         fields["record_pid"] = record.process
-    pipeline.emit(
-        record.levelno,
-        record.name,
-        message,
-        fields,
-        error=error,
-        stack=stack,
-        when_ns=int(record.created * 1e9),
-    )
+    return record.levelno, record.name, message, fields, error, stack, int(record.created * 1e9)
 
 
 def formatted(message: str, args: Any, fields: dict[str, Any]) -> str:
     """Return *message* with *args* put in; where they do not fit, they become a field."""
     try:
-        return message % args
+        merged: str = message % args
     except Exception:
         fields.setdefault("args", args)
         return message
+    return merged
 
 
 def _unusual(
@@ -192,16 +196,22 @@ def _unusual(
         fields.update(message.fields)
         return _text(message.message), message.error, message.stack or record.stack_info
     if isinstance(message, dict):
-        given = dict(message)
-        for name in ("_logger", "_name", "_record", "_from_structlog"):
-            fields.pop(name, None)
-        text = next((given.pop(key) for key in MESSAGE_KEYS if key in given), "")
-        error = _error(given.pop("exc_info", None))
-        fields.update(given)
-        return _text(text), error, record.stack_info
+        event = _event(message, fields)
+        return _text(event.message), event.error, event.stack or record.stack_info
     error = message if isinstance(message, BaseException) else None
     text = _text(message)
     return formatted(text, record.args, fields) if record.args else text, error, record.stack_info
+
+
+def _event(message: dict[Any, Any], fields: dict[str, Any]) -> events.Event:
+    """Return what an event dict says, whether structlog has made it or somebody else."""
+    from obskit.logs import events
+
+    made = fields.pop("_logger", None) is not None
+    fields.pop("_name", None)
+    event = events.read(message, {} if made else message, None)
+    fields.update(event.fields)
+    return event
 
 
 def _text(message: object) -> str:
@@ -219,7 +229,7 @@ def _error(exc_info: Any) -> BaseException | None:
     return exc_info if isinstance(exc_info, BaseException) else None
 
 
-def _printed(message: str, text: str | None) -> tuple[str, Description | str | None]:
+def _printed(message: str, text: str | None) -> tuple[str, Description | None]:
     """Find the error that a queue or another process has made into text already."""
     from obskit.logs import exceptions
 

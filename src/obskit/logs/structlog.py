@@ -82,7 +82,7 @@ class _Steps:
 
     def __init__(self, module: Any) -> None:
         self.drop: type[Exception] = module.exceptions.DropEvent
-        self.renderers = _classes(module.processors, RENDERERS) + (module.dev.ConsoleRenderer,)
+        self.renderers = (*_classes(module.processors, RENDERERS), module.dev.ConsoleRenderer)
         self._printing = _classes(module._output, PRINTING)
         self._is_configured: Callable[[], bool] = module.is_configured
         self._calling = getattr(module.contextvars, "_ASYNC_CALLING_STACK", None)
@@ -153,7 +153,7 @@ class _Steps:
         return "structlog"
 
 
-def _classes(module: Any, names: tuple[str, ...]) -> tuple[type, ...]:
+def _classes(module: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(getattr(module, name) for name in names if hasattr(module, name))
 
 

@@ -252,6 +252,11 @@ class Writer:
             while self._queue and not self._draining and (left := deadline - monotonic()) > 0:
                 self._drain_some(min(POLL_MILLISECONDS, int(1000 * left)))
 
+    def divert(self, descriptor: int) -> None:
+        """Write to *descriptor* from now on: what was behind the stream's own number is there."""
+        self._sink = sinks.Sink(descriptor)
+        self._look()
+
     def check(self) -> None:
         """Follow a file that was rotated away, or a stream that was redirected."""
         try:

@@ -44,6 +44,18 @@ def launch(environ: Mapping[str, str] | None = None) -> Launch:
     return Launch(program, tuple(filter(None, streams.split(",")))) if space else Launch()
 
 
+def colours(is_terminal: bool) -> bool:
+    """Tell whether text for people is coloured, as NO_COLOR and FORCE_COLOR ask for it."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal
+
+
+def bequeath_launch(told: Launch) -> None:
+    """Tell the processes that we start what *told* says in place of what we were told."""
+    os.environ[LAUNCH] = str(told)
+
+
 def inherited_family() -> str:
     """Return the name of the family that an ancestor shares its metrics with, or nothing."""
     return os.environ.get(FAMILY, "")

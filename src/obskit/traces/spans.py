@@ -13,7 +13,6 @@ from obskit.observation import Observation
 from obskit.traces import finished, naming
 from obskit.traces.live import UnitSpan
 
-
 # What OpenTelemetry understands of a list whose grammar has been widened since.
 _MEMBER = re.compile(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})=([ -~]{1,256})"

@@ -42,7 +42,7 @@ def test_an_error_in_it_is_shown_as_python_shows_it(observed, tmp_path, start_pr
 
     assert output.stdout == bare.stdout == b"up\n"
     assert b"broken start" in bare.stderr
-    assert output.stderr == bare.stderr
+    assert output.stderr == bare.stderr * 2  # the command itself is a Python too
 
 
 def test_without_one_nothing_is_missing(observed):

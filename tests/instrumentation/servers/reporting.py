@@ -31,6 +31,7 @@ class Reporter:
             error=None if work.error is None else type(work.error).__name__,
             id=here.correlation_id,
             source=here.correlation_source,
+            invalid=work.invalid_id,
             span=here.span_id,
             parent=here.parent_span_id,
             links=work.links,

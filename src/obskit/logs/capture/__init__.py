@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 from obskit import settings as settings_
@@ -63,7 +65,7 @@ def configure(settings: Settings, launch_streams: tuple[str, ...]) -> None:
         console.know_file(console.file_of(NUMBERS[name]))
     if settings.capture_fd:
         for name in plan.printed:
-            _take_descriptor(name)
+            _take_descriptor(name, settings.log_stream)
     for name in plan.printed:
         _take_stream(name)
     way = handlers.Way(
@@ -134,10 +136,22 @@ def _putting_back(place: str, stream: LineStream, original: TextIO) -> Callable[
     return put_back
 
 
-def _take_descriptor(name: str) -> None:
+def _take_descriptor(name: str, to: str) -> None:
     descriptor = Descriptor(NUMBERS[name], name)
     _descriptors.append(descriptor)
+    if name == to:
+        pipeline.divert(descriptor.original)
+    _adopt_children(descriptor)
     descriptor.begin(said.text)
+
+
+def _adopt_children(descriptor: Descriptor) -> None:
+    """Let the processes that we start speak for themselves, where they can."""
+    told = settings_.launch()
+    if told.streams:
+        streams = (*told.streams, settings_.stream_name(descriptor.number))
+        settings_.bequeath_launch(replace(told, streams=streams))
+        _undos.append(partial(settings_.bequeath_launch, told))
 
 
 def flush() -> None:

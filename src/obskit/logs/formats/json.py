@@ -42,6 +42,17 @@ class Pieces(dict[Any, Any]):
         return made
 
 
+class LevelPieces(dict[int, str]):
+    """Make what stands between the microseconds and the message, by level."""
+
+    def __missing__(self, level: int) -> str:
+        made = _after_time(level)
+        # A level that has no name yet may get one.
+        if level in levels.NAMES:
+            self[level] = made
+        return made
+
+
 def _after_time(level: int) -> str:
     return f'Z","level":{dumps(encodable(levels.name_of(level))).decode()},"message":'
 
@@ -50,10 +61,10 @@ def _logger(name: str) -> bytes:
     return piece({"logger": encodable(str(name))})
 
 
-after_time: Pieces = Pieces(_after_time)
+after_time = LevelPieces()
 """By level: what stands between the microseconds and the message."""
 
-logger: Pieces = Pieces(_logger)
+logger = Pieces(_logger)
 """By name: the field of the logger."""
 
 

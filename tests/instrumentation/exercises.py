@@ -1,0 +1,340 @@
+"""How each row of the catalog is used: the conformance test makes its cases from this table.
+
+A new row needs one exercise. Its functions run outside of any event loop; *derive* returns the
+class that it is given, or a subclass that overrides the named method and calls the inherited one.
+"""
+
+import asyncio
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from obskit import context
+from tests.instrumentation.calling import Answer, Call, environ, scope
+
+Derive = Callable[[type, str], type]
+
+# What servers are sent and clients have to send.
+SENT = "conformance-1"
+DELAY = 0.02
+
+
+class Failure(Exception):
+    """What the user's own code raises."""
+
+
+FAILURE = Failure("mine")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One row in use.
+
+    Args:
+        run: Uses the library and returns what its user gets, and the ID that is known at the
+            far end: in the handler, on the wire, in the thread.
+        fail: Uses it so that it raises.
+        side: ``server`` or ``client`` where it makes an observation of that kind.
+        picklable: Makes objects that can be pickled without us.
+    """
+
+    run: Callable[[Derive], tuple[Any, str | None]]
+    fail: Callable[[], Any] | None = None
+    side: str = ""
+    picklable: Callable[[], list[Any]] = list
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        threading.Event().wait(DELAY)
+        body = self.headers.get("x-correlation-id", "").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def echo() -> Iterator[str]:
+    """Serve the correlation ID of each request."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def _asgi(app: Any, path: str = "/ok") -> tuple[Any, str]:
+    one = Call(scope(path, headers=[("x-correlation-id", SENT)]), [{"type": "http.request", "body": b""}])
+    asyncio.run(app(one.scope, one.receive, one.send))
+    body = b"".join(message.get("body", b"") for message in one.sent)
+    return one.status, body.decode()
+
+
+def _wsgi(app: Any, path: str = "/ok") -> tuple[Any, str]:
+    answer = Answer(app, environ(path, headers=[("x-correlation-id", SENT)]))
+    return answer.status, answer.read().decode()
+
+
+def _starlette_app(kind: type) -> Any:
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def ok(request: Any) -> Any:
+        return PlainTextResponse(str(context.correlation_id()))
+
+    async def fail(request: Any) -> Any:
+        raise FAILURE
+
+    return kind(routes=[Route("/ok", ok), Route("/fail", fail)])
+
+
+def _starlette(derive: Derive) -> tuple[Any, str]:
+    from starlette.applications import Starlette
+
+    return _asgi(_starlette_app(derive(Starlette, "__call__")))
+
+
+def _starlette_fail() -> None:
+    from starlette.applications import Starlette
+
+    _asgi(_starlette_app(Starlette), "/fail")
+
+
+def _fastapi_app(kind: type) -> Any:
+    app = kind()
+
+    @app.get("/ok")
+    async def ok() -> Any:
+        from starlette.responses import PlainTextResponse
+
+        return PlainTextResponse(str(context.correlation_id()))
+
+    @app.get("/fail")
+    def fail() -> None:
+        raise FAILURE
+
+    return app
+
+
+def _fastapi(derive: Derive) -> tuple[Any, str]:
+    from fastapi import FastAPI
+
+    return _asgi(_fastapi_app(derive(FastAPI, "__call__")))
+
+
+def _fastapi_fail() -> None:
+    from fastapi import FastAPI
+
+    _asgi(_fastapi_app(FastAPI), "/fail")
+
+
+def _flask_app(kind: type) -> Any:
+    app = kind("shop")
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    @app.get("/ok")
+    def ok() -> str:
+        return str(context.correlation_id())
+
+    @app.get("/fail")
+    def fail() -> None:
+        raise FAILURE
+
+    return app
+
+
+def _flask(derive: Derive) -> tuple[Any, str]:
+    from flask import Flask
+
+    return _wsgi(_flask_app(derive(Flask, "__call__")))
+
+
+def _flask_fail() -> None:
+    from flask import Flask
+
+    _wsgi(_flask_app(Flask), "/fail")
+
+
+def _any_asgi(derive: Derive) -> tuple[Any, str]:
+    from starlette.middleware.wsgi import WSGIMiddleware
+
+    from obskit.asgi import Middleware
+
+    return _asgi(derive(Middleware, "__call__")(WSGIMiddleware(_any_wsgi_app)))
+
+
+def _any_asgi_fail() -> None:
+    from obskit.asgi import Middleware
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise FAILURE
+
+    _asgi(Middleware(app))
+
+
+def _any_wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+    if environ["PATH_INFO"] == "/fail":
+        raise FAILURE
+    body = str(context.correlation_id()).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _any_wsgi(derive: Derive) -> tuple[Any, str]:
+    from obskit.wsgi import Middleware
+
+    return _wsgi(derive(Middleware, "__call__")(_any_wsgi_app))
+
+
+def _any_wsgi_fail() -> None:
+    from obskit.wsgi import Middleware
+
+    _wsgi(Middleware(_any_wsgi_app), "/fail")
+
+
+def _httpx(derive: Derive) -> tuple[Any, str]:
+    import httpx
+
+    async def ask(url: str) -> Any:
+        transport = derive(httpx.AsyncHTTPTransport, "handle_async_request")()
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await client.get(url)
+
+    with echo() as url:
+        transport = derive(httpx.HTTPTransport, "handle_request")()
+        with httpx.Client(transport=transport) as client:
+            plain = client.get(url)
+        awaited = asyncio.run(ask(url))
+    assert plain.text == awaited.text
+    return (plain.status_code, awaited.status_code), plain.text
+
+
+def _httpx_fail() -> None:
+    import httpx
+
+    with httpx.Client(trust_env=False) as client:
+        client.get("http://127.0.0.1:9/")
+
+
+def _httpx_picklable() -> list[Any]:
+    import httpx
+
+    return [httpx.Request("GET", "http://a/"), httpx.Headers({"a": "b"})]
+
+
+def _requests(derive: Derive) -> tuple[Any, str]:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with echo() as url, requests.Session() as session:
+        session.trust_env = False
+        session.mount("http://", derive(HTTPAdapter, "send")())
+        response = session.get(url)
+        return response.status_code, response.text
+
+
+def _requests_fail() -> None:
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        session.get("http://127.0.0.1:9/")
+
+
+def _requests_picklable() -> list[Any]:
+    import requests
+
+    return [requests.Session(), requests.Session().get_adapter("http://"), requests.Request("GET")]
+
+
+def _threads(derive: Derive) -> tuple[Any, str]:
+    seen: list[Any] = []
+    kind = derive(threading.Thread, "start")
+    thread = kind(target=lambda: seen.append(context.correlation_id()), name="one")
+    thread.start()
+    thread.join()
+    timer = derive(threading.Timer, "run")(0, lambda: seen.append(context.correlation_id()))
+    timer.start()
+    timer.join()
+    assert seen[0] == seen[1]
+    return (thread.name, thread.is_alive()), seen[0]
+
+
+def _threads_fail() -> None:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    thread.start()
+
+
+def _executors(derive: Derive) -> tuple[Any, str]:
+    def job(a: int, *, b: int) -> Any:
+        return a + b, context.correlation_id()
+
+    with derive(ThreadPoolExecutor, "submit")(1) as pool:
+        result, seen = pool.submit(job, 1, b=2).result()
+        assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    return result, seen
+
+
+def _executors_fail() -> None:
+    def job() -> None:
+        raise FAILURE
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(job).result()
+
+
+def _child(writer: Any) -> None:
+    writer.send(context.correlation_id())
+    writer.close()
+
+
+def _multiprocessing(derive: Derive) -> tuple[Any, None]:
+    methods = multiprocessing.get_context("fork")
+    reader, writer = methods.Pipe(duplex=False)
+    child = derive(methods.Process, "run")(target=_child, args=(writer,))
+    child.start()
+    writer.close()
+    seen = reader.recv()
+    child.join()
+    reader.close()
+    # A child begins without the operation of whoever started it.
+    assert seen is None
+    return child.exitcode, None
+
+
+def _multiprocessing_fail() -> None:
+    multiprocessing.Process(target=print).join()
+
+
+def _structlog(derive: Derive) -> tuple[Any, None]:
+    from structlog.contextvars import bound_contextvars, get_contextvars
+
+    with bound_contextvars(a=1):
+        return get_contextvars(), None
+
+
+EXERCISES: dict[str, Exercise] = {
+    "asgi": Exercise(_any_asgi, _any_asgi_fail, "server"),
+    "wsgi": Exercise(_any_wsgi, _any_wsgi_fail, "server"),
+    "starlette": Exercise(_starlette, _starlette_fail, "server"),
+    "fastapi": Exercise(_fastapi, _fastapi_fail, "server"),
+    "flask": Exercise(_flask, _flask_fail, "server"),
+    "httpx": Exercise(_httpx, _httpx_fail, "client", _httpx_picklable),
+    "requests": Exercise(_requests, _requests_fail, "client", _requests_picklable),
+    "threads": Exercise(_threads, _threads_fail),
+    "executors": Exercise(_executors, _executors_fail),
+    "multiprocessing": Exercise(_multiprocessing, _multiprocessing_fail),
+    "structlog": Exercise(_structlog),
+}
