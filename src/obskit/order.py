@@ -308,7 +308,7 @@ def relation(one: Event, other: Event) -> Word:
             return SEEN_AFTER
     elif second.coarse.get(first.hop, 0) >= first.lc:
         return SEEN_AFTER
-    if first.broken or second.broken or second.incomplete:
+    if first.broken or second.broken or (second.incomplete and first.lc < second.lc):
         return CANNOT_TELL
     return CONCURRENT
 

@@ -1,6 +1,7 @@
 """What ``obskit run`` hands to the program."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from obskit import settings
 from obskit.cli import main, run
+from tests.services.processes import environment
 from tests.source import ROOT
 
 SHOW = "import os, sys; print(os.getpid(), sys.argv[1:], sys.flags.utf8_mode)"
@@ -199,17 +201,16 @@ def test_it_tells_whose_the_streams_are(tmp_path):
 
 def test_a_python_without_obskit_runs_the_program_all_the_same(observed, tmp_path):
     """Where obskit cannot be imported, one line on stderr says so, and the program runs."""
-    hidden = tmp_path / "obskit.py"
-    hidden.write_text("raise ImportError('not here')")
-    path = os.pathsep.join((str(tmp_path), str(ROOT / "src")))
-    script = "print('still here')"
-    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    hidden.joinpath("obskit.py").write_text("raise ImportError('not here')")
     program = (
-        "import os; os.environ['PYTHONPATH'] = os.environ['PYTHONPATH'].replace("
-        f"{str(ROOT / 'src')!r}, {path!r}, 1);"
-        f"import sys; os.execv(sys.executable, [sys.executable, '-c', {script!r}])"
+        "import os, sys;"
+        f"path = os.environ['PYTHONPATH'].split(os.pathsep) + [{str(hidden)!r}];"
+        "os.environ['PYTHONPATH'] = os.pathsep.join([path[0], path[-1]]);"
+        "os.execv(sys.executable, [sys.executable, '-c', 'print(\"still here\")'])"
     )
-    output = observed(sys.executable, "-c", program, env={"PYTHONPATH": env["PYTHONPATH"]}).wait()
+    output = observed(sys.executable, "-c", program).wait()
 
     assert output.stdout == b"still here\n", output
     assert output.stderr.count(b"\n") == 1
@@ -225,3 +226,93 @@ def test_a_bad_variable_does_not_stop_the_program(observed):
 
     assert output.stdout == b"up\n"
     assert b"OBSKIT_TRUST='everybody' must be auto or internal or edge" in output.stderr
+
+
+CHILD = "import sys; print('obskit._bootstrap' in sys.modules)"
+
+
+def test_spawned_children_of_multiprocessing_have_it_too(observed, tmp_path):
+    """A process that multiprocessing starts anew is observed like the program."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing, sys\n"
+        "def work():\n"
+        "    print('obskit._bootstrap' in sys.modules, flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=work)\n"
+        "    child.start(); child.join(); print(child.exitcode)\n"
+    )
+
+    assert observed(sys.executable, "program.py", cwd=tmp_path).wait().stdout == b"True\n0\n"
+
+
+def test_a_wrapper_that_starts_python_is_no_obstacle(observed, tmp_path):
+    """Launchers such as uv, poetry and env start the program as a child of theirs."""
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nenv GREETING=hi {sys.executable} "$@"\n')
+    wrapper.chmod(0o755)
+
+    assert observed("./wrapper", "-c", CHILD, cwd=tmp_path).wait().stdout == b"True\n"
+
+
+def test_console_scripts_have_it(observed, tmp_path):
+    """A script that pip has made is found beside this Python, and observed."""
+    words = ("flask", "--app", "app", "show")
+    tmp_path.joinpath("app.py").write_text(
+        "import sys\nfrom flask import Flask\napp = Flask(__name__)\n"
+        "@app.cli.command('show')\ndef show(): print('obskit._bootstrap' in sys.modules)\n"
+    )
+
+    assert observed(*words, cwd=tmp_path).wait().stdout == b"True\n"
+
+
+def test_the_users_usercustomize_still_runs(observed, tmp_path):
+    """Both of Python's start files of the user work under obskit as without it."""
+    tmp_path.joinpath("usercustomize.py").write_text("import builtins; builtins.mine = 42")
+    script = "import builtins, site; print(getattr(builtins, 'mine', None), site.ENABLE_USER_SITE)"
+    path = os.pathsep.join((str(tmp_path), str(ROOT / "src")))
+    plain = subprocess.run(
+        [sys._base_executable, "-c", script],
+        env=environment({"PYTHONPATH": path}), capture_output=True, check=True, timeout=20,
+    ).stdout  # fmt: skip
+    there = os.pathsep.join((path, *filter(None, sys.path)))
+    output = observed(sys._base_executable, "-c", script, env={"PYTHONPATH": there}).wait()
+
+    assert output.stdout == plain
+    assert output.stdout.startswith((b"42 True", b"None"))
+
+
+def test_a_folder_that_is_no_program_is_wrong_use(tmp_path, capsys):
+    """A folder needs a __main__.py, and a text file the right to be run."""
+    assert main(["run", str(tmp_path)]) == 2
+    tmp_path.joinpath("notes.txt").write_text("no program")
+    assert main(["run", str(tmp_path / "notes.txt")]) == 2
+    errors = capsys.readouterr().err.splitlines()
+
+    assert len(errors) == 2
+    assert "is a folder without __main__.py" in errors[0]
+    assert "is not executable" in errors[1]
+
+
+def test_a_text_file_that_may_be_run_is_run_as_a_shell_would(tmp_path, capsys):
+    """Where the system knows no format, the reason is one line."""
+    text = tmp_path / "notes"
+    text.write_text("no program\n")
+    text.chmod(0o755)
+
+    assert main(["run", str(text)]) == 2
+    assert "cannot start" in capsys.readouterr().err
+
+
+def test_what_only_root_may_read_is_wrong_use(tmp_path, capsys, monkeypatch):
+    """A file that cannot be looked into is no reason for a traceback."""
+    secret = tmp_path / "secret"
+    secret.write_text("#!/usr/bin/python")
+
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(run, "open", refuse, raising=False)
+
+    assert main(["run", str(secret)]) == 2
+    assert "is not executable" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import asyncio
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,11 +73,20 @@ def echo() -> Iterator[str]:
         thread.join()
 
 
-def _asgi(app: Any, path: str = "/ok") -> tuple[Any, str]:
-    one = Call(scope(path, headers=[("x-correlation-id", SENT)]), [{"type": "http.request", "body": b""}])
+def _asgi(app: Any, path: str = "/ok", kind: str = "http") -> tuple[Any, str]:
+    headers = [("x-correlation-id", SENT)]
+    first = {"type": "http.request" if kind == "http" else "websocket.connect"}
+    one = Call({**scope(path, headers=headers), "type": kind}, [first])
     asyncio.run(app(one.scope, one.receive, one.send))
     body = b"".join(message.get("body", b"") for message in one.sent)
-    return one.status, body.decode()
+    return [message["type"] for message in one.sent], body.decode()
+
+
+def _all_asgi(app: Any) -> tuple[Any, str]:
+    """Ask for whatever a framework can match, and for what it cannot."""
+    kinds, told = _asgi(app)
+    others = [_asgi(app, path)[0] for path in ("/nowhere", "/deep/ok", "/later")]
+    return [kinds, *others, _asgi(app, "/chat", "websocket")[0]], told
 
 
 def _wsgi(app: Any, path: str = "/ok") -> tuple[Any, str]:
@@ -85,62 +94,71 @@ def _wsgi(app: Any, path: str = "/ok") -> tuple[Any, str]:
     return answer.status, answer.read().decode()
 
 
-def _starlette_app(kind: type) -> Any:
+async def _ok(request: Any) -> Any:
     from starlette.responses import PlainTextResponse
-    from starlette.routing import Route
 
-    async def ok(request: Any) -> Any:
-        return PlainTextResponse(str(context.correlation_id()))
+    return PlainTextResponse(str(context.correlation_id()))
 
-    async def fail(request: Any) -> Any:
-        raise FAILURE
 
-    return kind(routes=[Route("/ok", ok), Route("/fail", fail)])
+async def _later(request: Any) -> Any:
+    from starlette.background import BackgroundTask
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse("later", background=BackgroundTask(str, 7))
+
+
+async def _fail(request: Any) -> Any:
+    raise FAILURE
+
+
+async def _chat(websocket: Any) -> None:
+    await websocket.accept()
+    await websocket.close()
+
+
+def _asgi_app(kind: type) -> Any:
+    """Return a Starlette or FastAPI application with routes of each kind."""
+    from starlette.routing import Mount, Route, WebSocketRoute
+
+    ok, later, fail = Route("/ok", _ok), Route("/later", _later), Route("/fail", _fail)
+    deep = Mount("/deep", routes=[Route("/ok", _ok)])
+    return kind(routes=[ok, later, fail, deep, WebSocketRoute("/chat", _chat)])
 
 
 def _starlette(derive: Derive) -> tuple[Any, str]:
     from starlette.applications import Starlette
 
-    return _asgi(_starlette_app(derive(Starlette, "__call__")))
+    return _all_asgi(_asgi_app(derive(Starlette, "__call__")))
 
 
 def _starlette_fail() -> None:
     from starlette.applications import Starlette
 
-    _asgi(_starlette_app(Starlette), "/fail")
-
-
-def _fastapi_app(kind: type) -> Any:
-    app = kind()
-
-    @app.get("/ok")
-    async def ok() -> Any:
-        from starlette.responses import PlainTextResponse
-
-        return PlainTextResponse(str(context.correlation_id()))
-
-    @app.get("/fail")
-    def fail() -> None:
-        raise FAILURE
-
-    return app
+    _asgi(_asgi_app(Starlette), "/fail")
 
 
 def _fastapi(derive: Derive) -> tuple[Any, str]:
-    from fastapi import FastAPI
+    from fastapi import BackgroundTasks, FastAPI, Request
 
-    return _asgi(_fastapi_app(derive(FastAPI, "__call__")))
+    app = _asgi_app(derive(FastAPI, "__call__"))
+
+    @app.get("/orders/{number}")
+    async def order(number: int, request: Request, tasks: BackgroundTasks) -> dict[str, int]:
+        tasks.add_task(str, 7)
+        return {"number": number}
+
+    kinds, told = _all_asgi(app)
+    return [*kinds, _asgi(app, "/orders/7"), _asgi(app, "/orders/x")[0]], told
 
 
 def _fastapi_fail() -> None:
     from fastapi import FastAPI
 
-    _asgi(_fastapi_app(FastAPI), "/fail")
+    _asgi(_asgi_app(FastAPI), "/fail")
 
 
 def _flask_app(kind: type) -> Any:
     app = kind("shop")
-    app.config["PROPAGATE_EXCEPTIONS"] = True
 
     @app.get("/ok")
     def ok() -> str:
@@ -150,19 +168,33 @@ def _flask_app(kind: type) -> Any:
     def fail() -> None:
         raise FAILURE
 
+    @app.errorhandler(Failure)
+    def handle(error: Failure) -> tuple[str, int]:
+        return "handled", 409
+
+    @app.get("/bug")
+    def bug() -> None:
+        raise ZeroDivisionError
+
     return app
 
 
 def _flask(derive: Derive) -> tuple[Any, str]:
     from flask import Flask
 
-    return _wsgi(_flask_app(derive(Flask, "__call__")))
+    app = _flask_app(derive(Flask, "__call__"))
+    app.logger.disabled = True
+    status, told = _wsgi(app)
+    return [status, *(_wsgi(app, path) for path in ("/nowhere", "/fail", "/bug"))], told
 
 
 def _flask_fail() -> None:
     from flask import Flask
 
-    _wsgi(_flask_app(Flask), "/fail")
+    app = _flask_app(Flask)
+    app.error_handler_spec.clear()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    _wsgi(app, "/fail")
 
 
 def _any_asgi(derive: Derive) -> tuple[Any, str]:
@@ -284,7 +316,10 @@ def _executors(derive: Derive) -> tuple[Any, str]:
     with derive(ThreadPoolExecutor, "submit")(1) as pool:
         result, seen = pool.submit(job, 1, b=2).result()
         assert list(pool.map(abs, [-1, -2])) == [1, 2]
-    return result, seen
+    methods = multiprocessing.get_context("fork")
+    with derive(ProcessPoolExecutor, "submit")(1, methods) as processes:
+        sent = processes.submit(context.correlation_id).result()
+    return result, seen if sent == seen else f"{seen} and {sent}"
 
 
 def _executors_fail() -> None:
@@ -300,7 +335,7 @@ def _child(writer: Any) -> None:
     writer.close()
 
 
-def _multiprocessing(derive: Derive) -> tuple[Any, None]:
+def _multiprocessing(derive: Derive) -> tuple[Any, str | None]:
     methods = multiprocessing.get_context("fork")
     reader, writer = methods.Pipe(duplex=False)
     child = derive(methods.Process, "run")(target=_child, args=(writer,))
@@ -309,9 +344,7 @@ def _multiprocessing(derive: Derive) -> tuple[Any, None]:
     seen = reader.recv()
     child.join()
     reader.close()
-    # A child begins without the operation of whoever started it.
-    assert seen is None
-    return child.exitcode, None
+    return child.exitcode, seen
 
 
 def _multiprocessing_fail() -> None:

@@ -15,6 +15,7 @@ import pytest
 from obskit import clock, context, health, logs, settings
 from tests.logs.torture import strict
 
+
 class Logged:
     """A log that is written to a file."""
 

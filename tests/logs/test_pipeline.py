@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import obskit
 from obskit import clock, context, fields, health, logs, observation
 from obskit.logs import exceptions, get_logger, pipeline
+from obskit.logs.line import RESERVED
 from tests.logs.torture import CASES, strict
 
 ORDER = [field.name for field in fields.LINE]
@@ -62,7 +63,11 @@ def test_a_line_of_a_unit_of_work_says_which(logged, log):
     assert (one["version"], one["env"]) == ("1.2", "test")
     assert two["lc"] == one["lc"] + 1
     assert list(two)[-5:] == [
-        "order_id", "error_type", "error_message", "error_fingerprint", "error_stack"
+        "order_id",
+        "error_type",
+        "error_message",
+        "error_fingerprint",
+        "error_stack",
     ]
 
 
@@ -95,7 +100,7 @@ def test_a_wrong_clock_can_be_played(logged):
     assert logged.line["timestamp"] == "1970-01-01T00:00:00.000001Z"
 
 
-@pytest.mark.parametrize("name", sorted(pipeline.RESERVED))
+@pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_name_that_is_taken_is_moved_and_kept(logged, log, name):
     """No user's field is lost, and none stands in for one of ours."""
     log.info("hello", **{name: "mine", f"field_{name}": "also"})
@@ -107,7 +112,7 @@ def test_a_name_that_is_taken_is_moved_and_kept(logged, log, name):
 
 def test_reserved_names_are_in_the_dictionary():
     """What the pipeline writes by itself is documented."""
-    assert set(ORDER) >= pipeline.RESERVED
+    assert set(ORDER) >= RESERVED
 
 
 def test_bound_fields_are_on_each_line_and_can_be_outdone(logged, log):
@@ -368,7 +373,13 @@ def test_the_pod_is_named(logged, log, monkeypatch):
     log.info("hello", namespace="mine")
 
     assert list(logged.line)[4:11] == [
-        "service", "version", "host", "pid", "pod", "namespace", "node"
+        "service",
+        "version",
+        "host",
+        "pid",
+        "pod",
+        "namespace",
+        "node",
     ]
     assert logged.line["field_namespace"] == "mine"
 

@@ -14,7 +14,11 @@ from tests.logs.failing import caught
 GAP = " lines left out"
 STACK = "\n".join(
     line
-    for head, name in (("OSError: root", "a"), ("caused KeyError: middle", "b"), ("caused ValueError: last", "c"))
+    for head, name in (
+        ("OSError: root", "a"),
+        ("caused KeyError: middle", "b"),
+        ("caused ValueError: last", "c"),
+    )
     for line in (head, *(f"  {name}.py:{i} in {name}" for i in range(20)))
 )
 

@@ -19,7 +19,7 @@ from tests.logs import failing
 from tests.logs.failing import caught
 from tests.logs.torture import CASES
 
-LEVELS = {"NOTICE": 25, "WARN": logging.WARNING}
+LEVELS = {"NOTICE": 26, "WARN": logging.WARNING}
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,8 @@ def untouched():
     root.setLevel(level)
     logging._levelToName.clear()
     logging._levelToName.update(known)
+    for logger in logging.Logger.manager.loggerDict.values():
+        logger.disabled = False
     for name in set(logging.Logger.manager.loggerDict) - names:
         del logging.Logger.manager.loggerDict[name]
 
@@ -145,7 +147,7 @@ def test_names_of_levels_are_always_the_same(logged, log):
     for name, level in LEVELS.items():
         logging.addLevelName(level, name)
     log.warning("a")
-    log.log(25, "b")
+    log.log(26, "b")
     log.log(33, "c")
 
     assert [line["level"] for line in logged.lines] == ["warning", "notice", "level 33"]
@@ -156,7 +158,10 @@ def test_a_message_that_is_a_dict_becomes_fields(logged, log):
     log.info({"message": "placed", "order_id": 7})
     log.info({"order_id": 8})
 
-    assert [(line["message"], line["order_id"]) for line in logged.lines] == [("placed", 7), ("", 8)]
+    assert [(line["message"], line["order_id"]) for line in logged.lines] == [
+        ("placed", 7),
+        ("", 8),
+    ]
 
 
 def test_the_error_of_a_message_that_is_one_is_described(logged, log):
@@ -187,7 +192,11 @@ def test_what_a_queue_made_into_text_is_an_error_again(logged, log):
     stdlib.take(pickle.loads(pickle.dumps(waiting.get())))
 
     line = logged.line
-    assert (line["message"], line["error_type"], line["error_message"]) == ("boom x", "RuntimeError", "third")
+    assert (line["message"], line["error_type"], line["error_message"]) == (
+        "boom x",
+        "RuntimeError",
+        "third",
+    )
     assert line["error_stack"].startswith("ValueError: plain")
     assert "".join(traceback.format_exception(expected)) not in str(line)
 
@@ -313,7 +322,9 @@ def test_whatever_sets_up_logging_later_takes_no_line_away(logged, tmp_path):
     steps = [
         lambda: logging.basicConfig(level=logging.INFO, filename=tmp_path / "a.log"),
         lambda: logging.basicConfig(level=logging.INFO, filename=tmp_path / "b.log", force=True),
-        lambda: logging.config.dictConfig(configured(tmp_path / "c.log", disable_existing_loggers=False)),
+        lambda: logging.config.dictConfig(
+            configured(tmp_path / "c.log", disable_existing_loggers=False)
+        ),
         lambda: logging.config.fileConfig(ini(tmp_path), disable_existing_loggers=False),
         logging.shutdown,
     ]

@@ -37,6 +37,8 @@ def set_up(service="shop", **arguments):
     metrics.configure(chosen)
     observation.configure([("metrics", Red())])
     instrumentation.instrument()
+    for module, prepare in metrics.ON_IMPORT:
+        instrumentation.when_imported(module, prepare)
     metrics.serve(chosen)
 
 def serve(method="GET", route="/cds/{id}", status=200):

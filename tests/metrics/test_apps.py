@@ -177,7 +177,7 @@ def test_wsgi_answers_under_any_path():
     from wsgiref.util import setup_testing_defaults
     from wsgiref.validate import validator
 
-    environ = {"PATH_INFO": "/x", "QUERY_STRING": "", "HTTP_ACCEPT": ACCEPTS[0]}
+    environ = {"PATH_INFO": "/x", "QUERY_STRING": "", "SCRIPT_NAME": "", "HTTP_ACCEPT": ACCEPTS[0]}
     setup_testing_defaults(environ)
     answered = []
     body = validator(metrics_wsgi_app())(

@@ -119,8 +119,12 @@ def test_errors_are_reported_when_the_lock_is_free():
     """Whoever listens for errors may count, log and wait for other threads that count."""
     free = []
 
+    def try_lock():
+        free.append(values._lock.acquire(timeout=5))
+        values._lock.release()
+
     def listen(*_):
-        other = threading.Thread(target=lambda: free.append(values._lock.acquire(timeout=5)))
+        other = threading.Thread(target=try_lock)
         other.start()
         other.join()
 

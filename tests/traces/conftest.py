@@ -83,4 +83,3 @@ def sdk(joined: None) -> Iterator[Callable[..., InMemorySpanExporter]]:
     yield put
     for one in made:
         one.shutdown()
-

@@ -118,6 +118,34 @@ def test_init_may_come_before_or_after(order):
     assert "Overriding" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from opentelemetry import baggage",
+        "from opentelemetry import propagate, baggage",
+        "from opentelemetry import trace, baggage",
+        "import opentelemetry.baggage.propagation; from opentelemetry import baggage",
+        "import opentelemetry.trace.propagation.tracecontext; from opentelemetry import baggage",
+    ],
+)
+@pytest.mark.parametrize("order", ["{init}\n{first}", "{first}\n{init}"])
+def test_any_door_of_opentelemetry_joins(order, first):
+    """Whichever module the application imports first, before or after us."""
+    init = "import obskit; obskit.init(metrics_port='off', log_stream='stderr')"
+    code = order.format(init=init, first=first) + (
+        "\nfrom obskit import health\n"
+        "with obskit.unit_of_work('job', carrier={'baggage': 'tenant=a'}):\n"
+        "    assert baggage.get_all() == {'tenant': 'a'}\n"
+        "assert not [one for one in health.internal_errors if 'opentelemetry' in one\n"
+        "            or one.startswith('traces')], health.last_errors\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_init_imports_nothing_of_opentelemetry():
     """It costs those nothing who do not have it."""
     code = (

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import inspect
+import json
+import subprocess
 import sys
 from collections import Counter
 from types import SimpleNamespace
@@ -114,8 +116,8 @@ def application(**options):
 
 
 @contextlib.contextmanager
-def contrib(app, when):
-    """OpenTelemetry's own instrumentation of FastAPI, put around *app*."""
+def with_contrib(app):
+    """Have OpenTelemetry's own instrumentation in *app*."""
     FastAPIInstrumentor.instrument_app(app)
     try:
         yield
@@ -125,10 +127,6 @@ def contrib(app, when):
 
 def plain(app):
     return contextlib.nullcontext(app)
-
-
-def with_contrib(app):
-    return contrib(app, "after")
 
 
 NEIGHBOURS = pytest.mark.parametrize("neighbour", [plain, with_contrib], ids=["alone", "contrib"])
@@ -152,8 +150,14 @@ async def test_each_request_has_one_server_span(
     """Whatever becomes of it: one, with the right outcome, in the caller's trace."""
     app = application()
     one = Call(scope(path, headers=[PARENT]), [{"type": "http.request", "body": b""}])
+
+    async def receive():
+        if one._messages:
+            return await one.receive()
+        return await asyncio.Event().wait()
+
     with neighbour(app), contextlib.suppress(LookupError):
-        await app(one.scope, one.receive, one.send)
+        await app(one.scope, receive, one.send)
 
     assert one.status == status
     servers = [span for span in recorded() if span.kind == "server"]
@@ -245,7 +249,7 @@ async def test_fastapis_own_metrics_are_recorded_beside_our_span(recorded):
 
 async def test_a_middleware_of_opentelemetry_outside_has_the_one_server_span(recorded):
     """It was there first: its span stands for the request, with our outcome on it."""
-    app = OpenTelemetryMiddleware(application(), exclude_spans=["send", "receive"])
+    app = OpenTelemetryMiddleware(application())
     for headers in ([PARENT], []):
         one = await call(app, "/ok/7", headers=headers)
         answer = httpx.Response(200, content=one.sent[1]["body"]).json()
@@ -320,10 +324,8 @@ def test_calls_beside_opentelemetrys_clients_agree(recorded, callee):
     assert health.internal_errors == {}
 
 
-def test_calls_with_opentelemetrys_clients_inside_of_ours_agree(recorded, callee):
+def test_calls_with_opentelemetrys_clients_inside_of_ours_agree(callee):
     """Put in place before us, theirs are below ours, and name what is sent."""
-    code = "instrumentation.instrument()"
-    assert code  # the order is that of the process: see the subprocess
     sent = run_in_order(callee)
     assert sent["sent"] in sent["clients"]
     assert len({sent["trace"], *sent["traces"]}) == 1
@@ -331,9 +333,6 @@ def test_calls_with_opentelemetrys_clients_inside_of_ours_agree(recorded, callee
 
 
 def run_in_order(url):
-    import json
-    import subprocess
-
     code = f"""
 import json, httpx
 from opentelemetry import trace
@@ -363,9 +362,46 @@ print(json.dumps(dict(
 
 
 def test_what_an_exporter_sends_is_not_observed(recorded, callee):
-    """OpenTelemetry's exporters suppress instrumentation: a span for each export would never end."""
+    """OpenTelemetry's exporters suppress it: a span for each export would never end."""
     from opentelemetry.instrumentation.utils import suppress_instrumentation
 
     with suppress_instrumentation():
         assert "traceparent" not in with_requests(callee)
     assert recorded() == []
+
+
+def test_a_real_exporter_of_opentelemetry_is_not_observed(joined, run_uvicorn):
+    """Its own requests are no spans, or each export would make the next one."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    server = run_uvicorn(
+        "from fastapi import FastAPI\n"
+        "app = FastAPI()\n"
+        "@app.post('/v1/traces')\n"
+        "async def take(): return {}\n"
+    )
+    instrumentation.instrument()
+    ended = []
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{server.url}/v1/traces"))
+    )
+    processor = SimpleNamespace(
+        on_start=lambda *_, **__: None,
+        on_end=lambda span: ended.append(span.name),
+        _on_ending=lambda span: None,
+        shutdown=lambda: None,
+        force_flush=lambda timeout: True,
+    )
+    provider.add_span_processor(processor)
+    trace.set_tracer_provider(provider)
+    for _ in range(3):
+        with trace.get_tracer("x").start_as_current_span("work"):
+            pass
+        provider.force_flush()
+    provider.shutdown()
+
+    assert ended == ["work"] * 3
+    assert server.stop().stdout.count(b"POST /v1/traces") == 3

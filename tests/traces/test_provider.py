@@ -166,7 +166,7 @@ def test_his_sampler_decides(sdk, sampler, headers, kept):
 class Looking(Sampler):
     """See what a sampler is told, and change the state."""
 
-    def should_sample(self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None):  # fmt: skip
+    def should_sample(self, parent_context, trace_id, name, kind=None, attributes=None, *rest):
         self.seen = (name, kind, dict(attributes), baggage.get_all(parent_context))
         state = trace.TraceState([("his", "1")])
         return SamplingResult(ALWAYS_ON.should_sample(None, 1, "").decision, attributes, state)

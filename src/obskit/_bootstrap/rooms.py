@@ -8,7 +8,7 @@ from importlib import import_module
 from time import monotonic
 from typing import Any
 
-from obskit import health, observation, propagation
+from obskit import clock, health, observation, propagation
 from obskit import settings as settings_
 from obskit.propagation.inbound import Boundary
 from obskit.settings import Settings
@@ -72,8 +72,16 @@ def _logs(settings: Settings) -> None:
     from obskit import logs
 
     logs.configure(settings)
+    clock.join_line = _write_what_was_heard
     if states.get("logs") != "on":
         health.on_first_error(_report)
+
+
+def _write_what_was_heard() -> None:
+    """Write a line that points to more answers than one message can; no level keeps it away."""
+    from obskit.logs import pipeline
+
+    pipeline.emit(20, "obskit", "several answers heard", {})
 
 
 def _report(where: str, text: str) -> None:
@@ -145,8 +153,7 @@ def _traces() -> None:
 
     for module, prepare in traces.ON_IMPORT:
         instrumentation.when_imported(module, prepare)
-    for target, path, wrapper in traces.HOOKS:
-        instrumentation.hook(target, path, wrapper)
+    instrumentation.when_provided(traces.offer)
 
 
 def _capture(settings: Settings) -> None:
@@ -210,6 +217,7 @@ def flush(timeout: float) -> None:
 def leave() -> None:
     """Leave all rooms and give the process back as it was found."""
     observation.configure(())
+    clock.join_line = None
     for room, module, door in (
         ("capture", "obskit.logs.capture", "undo"),
         ("logs", "obskit.logs", "undo"),

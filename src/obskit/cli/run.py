@@ -126,13 +126,21 @@ def find(command: list[str]) -> tuple[str, list[str]]:
         return sys.executable, [sys.executable, *command]
     if os.path.isdir(name) and os.path.isfile(os.path.join(name, "__main__.py")):
         return sys.executable, [sys.executable, *command]
-    what = "is not executable" if os.path.exists(name) else "not found"
-    raise WrongUse(f"{name}: {what}")
+    raise WrongUse(f"{name}: {_why_not(name)}")
+
+
+def _why_not(name: str) -> str:
+    if os.path.isdir(name):
+        return "is a folder without __main__.py"
+    return "is not executable" if os.path.exists(name) else "not found"
 
 
 def _is_script_of_python(path: str) -> bool:
-    with open(path, "rb") as file:
-        first = file.readline(200)
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(200)
+    except OSError:
+        return False
     return first.startswith(b"#!") and b"python" in first
 
 

@@ -126,7 +126,7 @@ def _table(sources: list[str], arguments: argparse.Namespace) -> int:
     if arguments.json:
         _write(json.dumps(rows, indent=2) + "\n")
     elif rows:
-        _write(_as_text(rows, _width(arguments)))
+        _write(_as_text(rows, _width(arguments) if sys.stdout.isatty() or arguments.width else 0))
     else:
         _write(f"No operation failed ({counts.ours:,} lines of obskit).\n")
     return 1 if any(one.culprit for one in stories) else 0
@@ -145,6 +145,7 @@ def _summary(told: Story) -> dict[str, str]:
 
 
 def _as_text(rows: list[dict[str, str]], width: int) -> str:
+    """Return a table; nothing is cut where *width* is 0."""
     from obskit.story.words import clean, cut
 
     shown = [{name: clean(value) for name, value in row.items()} for row in rows]
@@ -156,7 +157,7 @@ def _as_text(rows: list[dict[str, str]], width: int) -> str:
     lines = [
         "  ".join(row[name].ljust(widths[name]) for name in names) for row in [heading, *shown]
     ]
-    return "".join(cut(line.rstrip(), width) + "\n" for line in lines)
+    return "".join(cut(line.rstrip(), width or len(line)) + "\n" for line in lines)
 
 
 def _write(text: str) -> None:

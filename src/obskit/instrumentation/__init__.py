@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from obskit.instrumentation._returns import returns
     from obskit.instrumentation._status import Status, status
     from obskit.instrumentation._stream import stream
+    from obskit.observation import Observation
     from obskit.settings import Settings
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Hook",
     "Row",
     "Status",
+    "add",
     "arm",
     "around",
     "attaches",
@@ -33,6 +35,7 @@ __all__ = [
     "stream",
     "uninstrument",
     "when_imported",
+    "when_provided",
     "wraps",
 ]
 
@@ -96,6 +99,22 @@ def uninstrument(*names: str) -> None:
         _ledger.disarm(entry)
 
 
+def add(*rows: Row) -> None:
+    """Make rows of a program's own known, and observe them if obskit is on.
+
+    Use it for a library of the house that is not installed as a distribution; one that is
+    announces its rows as entry points of the group ``obskit.instrumentation``. A name that is
+    known already stays what it is.
+    """
+    from obskit.instrumentation import _ledger
+
+    added = [row for row in rows if row.name not in _ledger.known()]
+    _ledger.know(added)
+    if _ledger.live.on:
+        for row in added:
+            _ledger.arm(_ledger.entries[row.name])
+
+
 def hook(module: str, path: str, wrapper: Callable[..., Any]) -> None:
     """Put *wrapper* around *path* in *module* once that is imported; the same one only once.
 
@@ -114,6 +133,14 @@ def when_imported(module: str, function: Callable[[ModuleType], None]) -> None:
     from obskit.instrumentation import _imports
 
     _imports.when_imported(module, function)
+
+
+def when_provided(function: Callable[[Observation, object], None]) -> None:
+    """Call *function* with each request whose application alone has a tracer provider."""
+    from obskit.instrumentation import _served
+
+    if function not in _served.offers:
+        _served.offers.append(function)
 
 
 def __getattr__(name: str) -> Any:

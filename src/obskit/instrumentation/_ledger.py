@@ -98,12 +98,13 @@ def arm(entry: Entry) -> None:
     """Switch *entry* on, and wait for its library to be imported."""
     live.on = True
     entry.switch.on = entry.was_on = True
+    was_loaded = entry.is_loaded
     if not entry.is_watched:
         entry.is_watched = True
         load = partial(_load, entry)
         for trigger in entry.row.imports:
             _imports.when_imported(trigger, load)
-    if entry.is_loaded or not entry.row.imports:
+    if was_loaded or not entry.row.imports:
         entry.is_loaded = True
         _attach_again(entry)
     elif any(map(_imports.is_imported, entry.row.imports)):

@@ -149,6 +149,19 @@ def leave(served: Served) -> None:
     observation.leave(served.observation, keep=not nested)
 
 
+offers: list[Callable[[Observation, object], None]] = []
+"""Called with a request and the tracer provider that its application alone was given."""
+
+
+def offer(served: Served, provider: object) -> None:
+    """Offer *provider* to whoever records spans: the one SERVER span belongs there."""
+    for take in offers:
+        try:
+            take(served.observation, provider)
+        except Exception as error:
+            health.internal_error("instrumentation.offer", error)
+
+
 leak_cleaners: list[Callable[[], Any]] = []
 """Called where a request finds the context of a finished one: asyncio's loop hands it over
 from request to request of one connection when a body was so large that reading was paused."""

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from obskit.instrumentation import _served
 from obskit.instrumentation._applications import serves_asgi
 from obskit.instrumentation._asgi import Scope
 from obskit.instrumentation._drive import around
@@ -32,6 +33,8 @@ def telemetry(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: dic
     scope = kwargs.get("scope")
     if scope is None or MARK not in scope or not instance.config["tracing"]:
         return wrapped(*args, **kwargs)
+    if instance.config["tracer_provider"] is not None:
+        _served.offer(scope[MARK], instance.config["tracer_provider"])
     silent = instance.__dict__.get("_obskit_silent")
     if silent is None:
         silent = copy.copy(instance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,6 @@ from obskit.logs.redaction import MARKER, is_secret
 
 if TYPE_CHECKING:
     from obskit.logs.exceptions import Description
-
-# The frames between the caller and here: the logger's method, and emit.
-FRAMES = 4
 
 
 def by_logging(
@@ -31,10 +29,18 @@ def by_logging(
             text = " ".join((str(message), *(_shown(*item) for item in fields.items())))
             text += f"\n{stack}" if stack else ""
             shown = error if isinstance(error, BaseException) else None
-            target.log(level, "%s", text, exc_info=shown, stacklevel=FRAMES)
+            target.log(level, "%s", text, exc_info=shown, stacklevel=_frames())
     except Exception as fault:
         health.internal_error("logs.bare", fault)
 
 
 def _shown(name: str, value: object) -> str:
     return f"{name}={MARKER if is_secret(name) else repr(value)}"
+
+
+def _frames() -> int:
+    """Return how many frames of ours stand between the caller and `logging`."""
+    count, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("obskit."):
+        count, frame = count + 1, frame.f_back
+    return count

@@ -15,7 +15,10 @@ def joins(stream: Any) -> bool:
     """Tell whether what a logging library writes to *stream* is to be lines instead."""
     if not pipeline.is_on():
         return False
-    if stream is sys.stdout or stream is sys.stderr or console.leads_there(stream):
+    for standard in (sys.stdout, sys.stderr):
+        if stream is standard or stream is getattr(standard, "buffer", standard):
+            return True
+    if console.leads_there(stream):
         return True
     try:
         return stream.fileno() in STANDARD

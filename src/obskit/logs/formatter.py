@@ -11,9 +11,9 @@ from pythonjsonlogger.core import BaseJsonFormatter
 
 from obskit import clock, context, health
 from obskit import settings as settings_
-from obskit.logs import budget, levels, pipeline, stdlib
+from obskit.logs import budget, facts, levels, pipeline, stdlib
 from obskit.logs.formats import json
-from obskit.logs.pipeline import _carefully as carefully
+from obskit.logs.line import carefully
 
 LONGEST_LINE = 16_000
 
@@ -45,6 +45,7 @@ class JsonFormatter(BaseJsonFormatter):
             options.pop(name, None)
         super().__init__(*args, **options)
         self._facts: dict[str, Any] | None = None
+        self._made_for: object = None
 
     def format(self, record: logging.LogRecord) -> str:
         """Return *record* as one line of JSON; never raises."""
@@ -65,20 +66,23 @@ class JsonFormatter(BaseJsonFormatter):
         line = {
             "timestamp": _timestamp(when_ns),
             "level": json.encodable(levels.name_of(level)),
-            "message": message,
+            "message": "",
             "logger": json.encodable(name),
             **self._constant(),
             **_place(here),
         }
         asked = self._asked(record)
-        room = LONGEST_LINE - len(json.dumps(line)) - len(json.dumps(asked)) + len(message)
+        room = LONGEST_LINE - len(json.dumps(line)) - len(json.dumps(asked))
         line["message"], fields = budget.fit(message, fields, room, json.dumps)
         return self._renamed({**self.defaults, **line, **asked, **fields, **self.static_fields})
 
     def _constant(self) -> dict[str, Any]:
         """Return what is the same on all lines of a process, which may be a forked one."""
-        if self._facts is None or self._facts["pid"] != os.getpid():
-            self._facts = pipeline.facts(settings_.resolve())
+        settings = pipeline.in_force()
+        made_for = os.getpid(), settings
+        if self._facts is None or made_for != self._made_for:
+            self._made_for = made_for
+            self._facts = facts.facts(settings or settings_.resolve())
         return self._facts
 
     def _asked(self, record: logging.LogRecord) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from obskit import health
 
-MOSTNAMES = 10_000
+MOST_NAMES = 10_000
 NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
@@ -140,7 +140,7 @@ def of(name: str) -> Threshold:
     threshold = _thresholds.get(name)
     if threshold is None:
         threshold = Threshold(_level_of(name))
-        if len(_thresholds) < MOSTNAMES:
+        if len(_thresholds) < MOST_NAMES:
             threshold = _thresholds.setdefault(name, threshold)
     return threshold
 
@@ -163,7 +163,7 @@ def enabled(logger: str, level: int) -> bool:
 
 def call(level: int, name: str) -> None:
     """Let a level have a name on lines, unless it has one: another library's own levels."""
-    if level not in NAMES and len(NAMES) < MOSTNAMES:
+    if level not in NAMES and len(NAMES) < MOST_NAMES:
         NAMES[level] = name.lower()
 
 

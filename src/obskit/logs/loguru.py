@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obskit import health
-from obskit.logs import consoles, levels, pipeline
+from obskit.logs import consoles, levels, pipeline, stdlib
 from obskit.logs.capture.handlers import passing
 
 # On records that are a line already: each console sink gets the same one.
@@ -98,18 +98,9 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
         except Exception:
             if not pipeline.is_on() or not _does_not_fit(message, args, kwargs):
                 raise
-            unformatted = {**kwargs, "args": args} if args else kwargs
-            extra = {**rest[-1], **unformatted}
-            escaped = str(message)
-            previous(
-                self,
-                level,
-                from_decorator,
-                (exception, depth + 1, *rest[:-1], extra),
-                escaped,
-                (),
-                {},
-            )
+            extra = {**rest[-1], **kwargs, **({"args": args} if args else {})}
+            plain = (exception, depth + 1, *rest[:-1], extra)
+            previous(self, level, from_decorator, plain, stdlib.text_of(message), (), {})
 
     return log
 

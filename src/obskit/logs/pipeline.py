@@ -5,29 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from obskit import clock, context, health
 from obskit import settings as settings_
 from obskit.context import Context
 from obskit.logs import levels, redaction
 from obskit.logs.bare import by_logging
+from obskit.logs.facts import facts
 from obskit.logs.levels import enabled as enabled
-from obskit.logs.redaction import is_secret
+from obskit.logs.line import RESERVED as RESERVED
+from obskit.logs.line import Error, about, carefully, described, has_strange_number, is_plain
 
 if TYPE_CHECKING:
-    from obskit.logs.exceptions import Description
     from obskit.logs.writer import Writer
     from obskit.settings import Settings
-
-RESERVED = frozenset({
-    "timestamp", "level", "message", "logger", "service", "version", "env", "host", "pid",
-    "pod", "namespace", "node", "scope", "correlation_id", "correlation_source",
-    "causation_id", "trace_id", "span_id", "hop", "caller", "lc", "lc_at", "lc_hop",
-    "lc_broken", "lc_after", "lc_seen", "synthetic", "error_type", "error_message",
-    "error_fingerprint", "error_stack", "obskit_truncated", "obskit_degraded",
-})  # fmt: skip
-"""What the pipeline itself writes: a user's field of such a name is kept under another one."""
 
 MOST_NAMES = 4096
 SHUTDOWN_SECONDS = 1.0
@@ -44,10 +36,6 @@ class _Everything:
         """Return False, whatever the names are."""
         return False
 
-
-_ERROR_FIELDS = ("error_type", "error_message", "error_fingerprint", "error_stack")
-
-Error: TypeAlias = "BaseException | Description"
 
 # The constant part of a context's lines: what it was made for, what stands before the clock,
 # the mark of a synthetic operation, the same with the bound fields, and the names of these.
@@ -104,25 +92,26 @@ def emit(
         values: dict[str, Any] | None = None
         text = body = b""
         if (
-            _plain.issuperset(fields)
+            type(message) is str
+            and _plain.issuperset(fields)
             and _SCALARS.issuperset(map(type, fields.values()))
-            and type(message) is str
             and stack is None
-            and rendered[4].isdisjoint(fields)
+            and (not rendered[4] or rendered[4].isdisjoint(fields))
         ):
             try:
                 text, body = _dumps(message), _dumps(fields, None, _newline)
-                if error is not None:
-                    error = _described(error)
+                if body.find(b"null") > 0 and has_strange_number(fields):
+                    body = b""
+                elif error is not None:
+                    error = described(error)
                     body = _with_error(body, error)
             except Exception:
                 body = b""
-            if b"null" in body and _has_strange_number(fields):
-                body = b""
         after = rendered[3]
         if not body:
-            message, values = _carefully(here, message, fields, error, stack)
+            message, values = carefully(here, message, fields, error, stack)
             text, body = _dumps(message), _dumps(values, None, _newline)
+            _learn(fields)
             after = rendered[2]
         micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
         second = micros // 1_000_000
@@ -146,61 +135,16 @@ def emit(
         raise
 
 
-def _has_strange_number(fields: Mapping[str, Any]) -> bool:
-    """Tell whether a number has become null because JSON has none like it."""
-    return any(type(value) is float and value - value != 0.0 for value in fields.values())
-
-
-def _carefully(
-    here: Context | None,
-    message: object,
-    given: Mapping[str, Any],
-    error: Error | None,
-    stack: str | None,
-) -> tuple[str, dict[str, Any]]:
-    """Return message and fields, bound ones included, made of what JSON has."""
-    from obskit.logs.rendering import Careful
-
-    careful = Careful()
-    bound = here.fields if here is not None else {}
-    values = careful.fields({**bound, **given} if bound else given, RESERVED)
-    for name in given:
-        if len(_plain) < MOST_NAMES and type(name) is str and _is_plain(name):
-            _plain.add(name)
-    words = careful.text(message)
-    if stack is not None:
-        if "stack" in values:
-            values["field_stack"] = values.pop("stack")
-        values["stack"] = careful.text(stack)
-    if error is not None:
-        for name, text in _about(error).items():
-            values[name] = careful.text(text)
-    if careful.degraded:
-        values["obskit_degraded"] = careful.degraded
-    return words, values
-
-
-def _described(error: Error) -> Description:
-    if not isinstance(error, BaseException):
-        return error
-    from obskit.logs.exceptions import describe
-
-    return describe(error)
-
-
-def _about(error: Error) -> dict[str, str]:
-    """Return the fields about *error*; what is empty is left out."""
-    pairs = zip(_ERROR_FIELDS, _described(error), strict=True)
-    return {name: text for name, text in pairs if text}
-
-
 def _with_error(body: bytes, error: Error) -> bytes:
     """Return the fields in *body* with those about *error* behind them."""
-    return body[:-2] + _COMMA[len(body) > 3] + _dumps(_about(error), None, _newline)[1:]
+    return body[:-2] + _COMMA[len(body) > 3] + _dumps(about(error), None, _newline)[1:]
 
 
-def _is_plain(name: str) -> bool:
-    return name not in RESERVED and not is_secret(name) and name.isascii()
+def _learn(fields: Mapping[str, Any]) -> None:
+    """Remember names that may be written as they are."""
+    if len(_plain) >= MOST_NAMES:
+        _plain.clear()
+    _plain.update(name for name in fields if type(name) is str and is_plain(name))
 
 
 def _shortened(
@@ -216,7 +160,7 @@ def _shortened(
 
     head, name, rendered, clocks = pieces
     if values is None:
-        message, values = _carefully(here, message, fields, error, None)
+        message, values = carefully(here, message, fields, error, None)
     start = head, name, rendered[1], clocks.encode(), rendered[2]
     room = _longest - sum(map(len, start)) - 2
     message, values = budget.fit(message, values, room, _dumps)
@@ -244,13 +188,13 @@ def _ready(bound: dict[str, Any]) -> bytes | None:
     """Return bound fields as bytes; None where each line must look at them anew."""
     if not bound:
         return b""
-    if not (_SCALARS.issuperset(map(type, bound.values())) and all(map(_is_plain, bound))):
+    if not (_SCALARS.issuperset(map(type, bound.values())) and all(map(is_plain, bound))):
         return None
     try:
         body = _dumps(bound)
     except Exception:
         return None
-    return None if b"null" in body and _has_strange_number(bound) else b"," + body[1:-1]
+    return None if b"null" in body and has_strange_number(bound) else b"," + body[1:-1]
 
 
 def _failed(fault: Exception) -> None:
@@ -320,6 +264,11 @@ def is_on() -> bool:
     return _writer is not None
 
 
+def in_force() -> Settings | None:
+    """Return the settings that lines are written by, or None where none are."""
+    return _settings
+
+
 def is_beside() -> bool:
     """Tell whether lines go elsewhere than to the console, which then stays as it is."""
     return _settings is not None and _settings.log_stream not in ("stdout", "stderr")
@@ -338,16 +287,6 @@ def _prefix(second: int) -> str:
         if _longest != UNLIMITED:
             _longest = _writer.longest
     return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
-
-
-def facts(settings: Settings) -> dict[str, Any]:
-    """Return what is the same on all lines of this process."""
-    from obskit.logs.formats import json
-
-    names = {"service": settings.service, "version": settings.version, "env": settings.env}
-    found: dict[str, Any] = {name: json.encodable(text) for name, text in names.items() if text}
-    found |= {"host": json.encodable(os.uname().nodename), "pid": os.getpid()}
-    return found | {name: json.encodable(text) for name, text in settings_.kubernetes().items()}
 
 
 def _know_process() -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
@@ -51,7 +52,7 @@ class Careful:
     def fields(self, given: Mapping[Any, Any], reserved: frozenset[str]) -> dict[str, Any]:
         """Return the fields of a line; one whose name is *reserved* is kept under another."""
         fields: dict[str, Any] = {}
-        pairs = self._pairs(given)
+        pairs = self._pairs(given, MOST_VALUES)
         names = {key for key, _ in pairs if isinstance(key, str)}
         for key, value in pairs:
             name = self._key(key)
@@ -80,9 +81,6 @@ class Careful:
             return self._integer(value)
         if kind is float:
             return value if value - value == 0.0 else self._degrade(str(value))
-        self._left -= 1
-        if self._left < 0:
-            return self._degrade("<too much>")
         try:
             return self._object(value, depth)
         except _NOT_OURS:
@@ -136,27 +134,37 @@ class Careful:
             self._open.discard(id(owner))
 
     def _items(self, value: Iterable[Any], depth: int) -> list[Any]:
-        items = list(value)
-        made = [self.value(item, depth) for item in items[:MOST_ITEMS]]
-        if len(items) > MOST_ITEMS:
-            made.append(self._degrade(f"<{len(items) - MOST_ITEMS} more>"))
+        room = self._room()
+        made = [self.value(item, depth) for item in list(islice(value, room))]
+        more = len(value) - len(made)  # type: ignore[arg-type]
+        if more > 0:
+            made.append(self._degrade(f"<{more} more>"))
         return made
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        pairs = self._pairs(value)
-        for key, item in pairs[:MOST_ITEMS]:
+        room = self._room()
+        for key, item in self._pairs(value, room):
             name = self._key(key)
             while name in made:
                 name += "_"
             made[name] = self._unless_secret(name, item, depth)
-        if len(pairs) > MOST_ITEMS:
-            made["..."] = self._degrade(f"<{len(pairs) - MOST_ITEMS} more>")
+        if len(value) > room:
+            made["..."] = self._degrade(f"<{len(value) - room} more>")
         return made
 
-    def _pairs(self, value: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-        # A dict is copied in one step: another thread may be changing it.
-        return list((value.copy() if type(value) is dict else value).items())
+    def _room(self) -> int:
+        """Return how many items of a collection are looked at."""
+        room = max(0, min(MOST_ITEMS, self._left))
+        self._left -= room
+        return room
+
+    def _pairs(self, value: Mapping[Any, Any], most: int) -> list[tuple[Any, Any]]:
+        try:
+            return list(islice(value.items(), most))
+        except RuntimeError:
+            # Somebody changes it at the same time: a copy is made in one step.
+            return list(dict(value).items())[:most]
 
     def _unless_secret(self, name: str, value: Any, depth: int) -> Any:
         # That there is none, or whether there is one, is no secret.

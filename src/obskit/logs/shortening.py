@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 GAP = "  ... {} lines left out"
+# With up to ten digits, and its newline.
 LONGEST_GAP = len(GAP) + 10
 CUT = " ..."
 
@@ -43,17 +44,17 @@ def shorten(stack: str, most: int) -> str:
     if cost(stack) <= most:
         return stack
     lines = stack.split("\n")
-    left = most - cost(lines[0])
+    left = most - cost(lines[0]) - LONGEST_GAP
     if left < 0:
         return cut(lines[0], max(most, 0))
     kept = {0}
     for index in _by_weight(lines):
         # Each line that is kept may make one more gap before or after itself.
-        need = cost(lines[index]) + 2 + (LONGEST_GAP + 2)
+        need = cost(lines[index]) + 2 + LONGEST_GAP
         if need <= left:
             kept.add(index)
             left -= need
-    return "\n".join(_with_gaps(lines, kept, gaps=cost(lines[0]) + LONGEST_GAP + 2 <= most))
+    return "\n".join(_with_gaps(lines, kept))
 
 
 def _by_weight(lines: list[str]) -> list[int]:
@@ -71,7 +72,7 @@ def _by_weight(lines: list[str]) -> list[int]:
     return sorted(weights, key=lambda index: (weights[index], index))
 
 
-def _with_gaps(lines: list[str], kept: set[int], *, gaps: bool) -> Iterator[str]:
+def _with_gaps(lines: list[str], kept: set[int]) -> Iterator[str]:
     missing = 0
     for index, line in enumerate(lines):
         if index not in kept:
@@ -81,5 +82,5 @@ def _with_gaps(lines: list[str], kept: set[int], *, gaps: bool) -> Iterator[str]
             yield GAP.format(missing)
         missing = 0
         yield line
-    if missing and gaps:
+    if missing:
         yield GAP.format(missing)

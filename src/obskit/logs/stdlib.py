@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from obskit.logs import events
     from obskit.logs.exceptions import Description
 
-# What every record has; the rest was given by the caller as ``extra``. Those that begin with
-# an underscore are what libraries leave on records for themselves.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# What every record has; the rest was given by the caller as ``extra``.
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message", "asctime", "taskName", "_obskit_taken",
+}  # fmt: skip
 # What uvicorn says once more, in colours.
 STANDARD |= {"color_message"}
 _STANDARD_COUNT = len(vars(logging.makeLogRecord({})))
 
+# On records of structlog: names of fields that its processors add and a line has anyway.
+MADE = "_obskit_made"
 TRACEBACK = "\nTraceback (most recent call last):\n"
 
 _undos: list[Callable[[], None]] = []
@@ -161,6 +164,8 @@ def read(record: logging.LogRecord) -> Told:
     fields: dict[str, Any] = {}
     if len(known) != _STANDARD_COUNT or type(record) is not logging.LogRecord:
         fields = {key: value for key, value in known.items() if key not in STANDARD}
+        for name in fields.pop(MADE, ()):
+            fields.pop(name, None)
     error: BaseException | Description | None = None
     stack = record.stack_info
     if type(message) is str:
@@ -172,6 +177,8 @@ def read(record: logging.LogRecord) -> Told:
         error = _error(record.exc_info) or error
     elif error is None and (record.exc_text or TRACEBACK in message):
         message, error = _printed(message, record.exc_text)
+    if message[-1:] == "\n":
+        message = message.rstrip("\n")
     if record.process != _pid and record.process is not None:
         fields["record_pid"] = record.process
     return record.levelno, record.name, message, fields, error, stack, int(record.created * 1e9)
@@ -194,12 +201,12 @@ def _unusual(
     message: Any = record.msg
     if isinstance(message, Event):
         fields.update(message.fields)
-        return _text(message.message), message.error, message.stack or record.stack_info
+        return text_of(message.message), message.error, message.stack or record.stack_info
     if isinstance(message, dict):
         event = _event(message, fields)
-        return _text(event.message), event.error, event.stack or record.stack_info
+        return text_of(event.message), event.error, event.stack or record.stack_info
     error = message if isinstance(message, BaseException) else None
-    text = _text(message)
+    text = text_of(message)
     return formatted(text, record.args, fields) if record.args else text, error, record.stack_info
 
 
@@ -214,7 +221,8 @@ def _event(message: dict[Any, Any], fields: dict[str, Any]) -> events.Event:
     return event
 
 
-def _text(message: object) -> str:
+def text_of(message: object) -> str:
+    """Return *message* as text, whatever it does when it is asked for it."""
     try:
         text = str(message)
         return text if type(text) is str else str.__str__(text)

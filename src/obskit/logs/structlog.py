@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from obskit import health
 from obskit.logs import consoles, events, pipeline
-from obskit.logs.stdlib import Event
+from obskit.logs.stdlib import MADE, Event, text_of
 
 PRINTING = ("PrintLogger", "WriteLogger", "BytesLogger")
 RENDERERS = ("JSONRenderer", "KeyValueRenderer", "LogfmtRenderer")
 NAME = "_obskit_name"
+# Somebody stops the program or the task.
+STOPS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 MARK = "_obskit_joined"
 # Frames of structlog are never taken for the place that logs; no more must ours be.
 THEIR_NAME = "structlog._base"
@@ -69,7 +70,7 @@ def _processing(original: Callable[..., Any], steps: _Steps) -> Callable[..., An
                     break
             try:
                 made = processor(logger, method_name, made)
-            except Exception as fault:
+            except BaseException as fault:
                 made = steps.instead(processor, fault, made)
         return steps.end(logger, method_name, made, events_read(kept, given, error))
 
@@ -83,6 +84,7 @@ class _Steps:
     def __init__(self, module: Any) -> None:
         self.drop: type[Exception] = module.exceptions.DropEvent
         self.renderers = (*_classes(module.processors, RENDERERS), module.dev.ConsoleRenderer)
+        self._output = module._output
         self._printing = _classes(module._output, PRINTING)
         self._is_configured: Callable[[], bool] = module.is_configured
         self._calling = getattr(module.contextvars, "_ASYNC_CALLING_STACK", None)
@@ -90,7 +92,9 @@ class _Steps:
     def joins(self, logger: Any) -> bool:
         """Tell whether events of *logger* become lines."""
         if isinstance(logger, self._printing):
-            return consoles.joins(logger._file)
+            # Who was made for the stdout of structlog's import prints to that of today.
+            file = logger._file
+            return consoles.joins(sys.stdout if file is self._output.stdout else file)
         return isinstance(logger, logging.Logger) and pipeline.is_on()
 
     def renders(self, logger: Any) -> bool:
@@ -112,13 +116,13 @@ class _Steps:
         """Return what the last processor is given, as it is before that."""
         return dict(made) if isinstance(made, Mapping) else kept
 
-    def instead(self, processor: Any, fault: Exception, made: Any) -> Any:
+    def instead(self, processor: Any, fault: BaseException, made: Any) -> Any:
         """Contain errors of structlog's own processors; the application's are its own."""
         module = getattr(processor, "__module__", None)
-        if isinstance(fault, self.drop) or not str(module).startswith("structlog"):
+        if isinstance(fault, (self.drop, *STOPS)) or not str(module).startswith("structlog"):
             raise fault
         if isinstance(processor, self.renderers) and isinstance(made, Mapping):
-            return _text(made.get("event", ""))
+            return text_of(made.get("event", ""))
         return made
 
     def end(self, logger: Any, method: str, made: Any, event: events.Event) -> Any:
@@ -159,6 +163,9 @@ def _classes(module: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
 
 def _for_logging(made: Any, event: events.Event) -> Any:
     """Let `logging` have the text, for other handlers, together with what it was made of."""
+    if isinstance(made, dict) and isinstance(made.get("extra"), dict):
+        names = tuple(name for name in events.MADE if name in made["extra"])
+        return (), {**made, "extra": {**made["extra"], MADE: names}}
     if not isinstance(made, str):
         return _arguments(made)
     carrier = Event(made)
@@ -171,14 +178,6 @@ def _arguments(made: Any) -> Any:
     if isinstance(made, tuple):
         return made
     return ((), made) if isinstance(made, dict) else ((made,), {})
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as fault:
-        health.internal_error("logs.structlog", fault)
-        return ""
 
 
 def _naming(previous: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,7 +206,7 @@ def _interpolating(previous: Callable[..., str]) -> Callable[..., str]:
         except Exception:
             if not pipeline.is_on():
                 raise
-            return f"{_text(event)} {_represented(args)}"
+            return f"{text_of(event)} {_represented(args)}"
 
     return interpolate
 

@@ -12,8 +12,8 @@ import errno
 import os
 import threading
 from collections import deque
-from itertools import islice
 from time import monotonic, sleep
+from typing import Any
 
 from obskit import health
 from obskit.logs import sinks
@@ -32,7 +32,7 @@ _STALLS = frozenset({errno.EAGAIN, errno.ENOBUFS}) | _FULL
 _NOT_THIS_WAY = frozenset({errno.EOPNOTSUPP, errno.ESPIPE, errno.EINVAL, errno.ENOSYS})
 _GONE = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET})
 
-_pwritev = getattr(os, "pwritev", None)
+_pwritev: Any = getattr(os, "pwritev", None)
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 _write = os.write
 
@@ -49,6 +49,7 @@ class Writer:
     def __init__(self, stream: str, most: int, longest: int = 0) -> None:
         self._most = most
         self._longest = longest
+        self._given_back = False
         self._sink = sinks.open_sink(stream)
         self.renew()
         self._look()
@@ -62,6 +63,9 @@ class Writer:
         self._taken = 0
         self._draining = False
         self._busy = False
+        # Whether the first line in the queue is begun, and whether one stands there unfinished.
+        self._begun = False
+        self._torn = False
 
     def _look(self) -> None:
         """Find out how the stream can be written to."""
@@ -71,9 +75,10 @@ class Writer:
         can_wait = self._most > 0
         self._nowait = can_wait and sink.can_refuse and _pwritev is not None and _NOWAIT > 0
         self._asks = can_wait and sink.can_stall
-        # One write puts the whole line there or nothing of it.
-        self._whole = can_wait and (
-            sink.kind is Kind.FILE or (sink.kind is Kind.PIPE and self.longest <= PIPE_BUF)
+        # One write that does not wait puts the whole line there or nothing of it.
+        self._whole = (can_wait and not self._torn) and (
+            sink.kind is Kind.FILE
+            or (sink.kind is Kind.PIPE and self._nowait and self.longest <= PIPE_BUF)
         )
 
     @property
@@ -92,7 +97,10 @@ class Writer:
             self._write_in_turn(line)
             return
         try:
-            written = self._put(line)
+            if self._nowait:
+                written = _pwritev(self._descriptor, (line,), -1, _NOWAIT)
+            else:
+                written = _write(self._descriptor, line)
         except OSError as error:
             self._refused(line, error)
             return
@@ -102,7 +110,6 @@ class Writer:
     def _put(self, data: bytes) -> int:
         """Write what the stream takes at once of *data*; return how many bytes that is."""
         if self._nowait:
-            assert _pwritev is not None
             return int(_pwritev(self._descriptor, (data,), -1, _NOWAIT))
         if self._asks and not sinks.is_writable(self._descriptor, 0):
             raise BlockingIOError(errno.EAGAIN, "stalled")
@@ -116,12 +123,22 @@ class Writer:
                 return
             self._busy = True
             try:
+                if self._torn:
+                    self._mend()
                 if self._most:
                     self._write_or_keep(line)
                 else:
                     self._write_patiently(line)
             finally:
                 self._busy = False
+
+    def _mend(self) -> None:
+        """End a line whose rest is lost, so that the next one stands by itself."""
+        try:
+            self._torn = self._put(b"\n") == 0
+        except OSError:
+            return
+        self._look()
 
     def _write_or_keep(self, line: bytes) -> None:
         try:
@@ -142,8 +159,8 @@ class Writer:
         if error.errno in _STALLS:
             self._keep(line)
         elif error.errno in _NOT_THIS_WAY and self._nowait:
-            self._nowait = False
-            self._write_or_keep(line)
+            self._nowait = self._whole = False
+            self._write_in_turn(line)
         else:
             self._lose(error)
 
@@ -159,6 +176,7 @@ class Writer:
         """Put *line* in the queue, in front if the beginning of it is written already."""
         with self._lock:
             if begun:
+                self._begun = True
                 self._queue.appendleft(line)
             elif self._most and self.waiting + len(line) > self._most:
                 health.lose("logs", "queue full")
@@ -213,7 +231,11 @@ class Writer:
             if error.errno in _STALLS and (self._most or error.errno not in _FULL):
                 sleep(TICK_SECONDS)
                 return
+            if self._given_back:
+                return
             self._lose(error, len(lines))
+            self._torn = self._torn or self._begun
+            self._look()
             written = size
         self._take_off(written)
 
@@ -221,7 +243,8 @@ class Writer:
         """Return the first lines; on a pipe, whole ones that are not mixed with others'."""
         room = PIPE_BUF if self._sink.can_stall else MOST_AT_ONCE * PIPE_BUF
         lines: list[bytes] = []
-        for line in list(islice(self._queue.copy(), MOST_AT_ONCE)):
+        for index in range(min(len(self._queue), MOST_AT_ONCE)):
+            line = self._queue[index]
             room -= len(line)
             if room < 0 and lines:
                 break
@@ -231,9 +254,10 @@ class Writer:
     def _take_off(self, written: int) -> None:
         """Take *written* bytes off the queue; only whoever drains does."""
         self._taken += written
-        while written > 0:
+        while written > 0 and self._queue:
             line = self._queue[0]
-            if len(line) > written:
+            self._begun = len(line) > written
+            if self._begun:
                 self._queue[0] = line[written:]
                 return
             written -= len(line)
@@ -269,11 +293,12 @@ class Writer:
         """Write out what waits for at most *timeout* seconds, and give the stream back."""
         self.flush(timeout)
         with self._lock:
+            self._given_back = True
             if self._queue:
                 health.lose("logs", "stream stalled", len(self._queue))
+            self._queue = deque()
             sink, self._sink = self._sink, sinks.CLOSED
             self._look()
-            self._queue.clear()
         if self in _writers:
             _writers.remove(self)
         sink.close()

@@ -128,7 +128,9 @@ def is_shown(value: Value) -> bool:
 
     collector: Any = REGISTRY._names_to_collectors.get(value.identity.metric)
     children = getattr(collector, "_metrics", {})
-    child = children.get(value.identity.label_values) if children else collector
+    # The values of a bucket have one label more than their child: its upper bound.
+    own = value.identity.label_values[: len(getattr(collector, "_labelnames", ()))]
+    child = children.get(own) if children else collector
     return any(known is value for known in _values_of(child))
 
 

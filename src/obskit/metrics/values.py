@@ -141,14 +141,18 @@ class Value:
     def set_exemplar(self, exemplar: Any) -> None:
         """Keep *exemplar* in place of the last one."""
         self._exemplar = exemplar
-        home = self._home
-        if home is None or self._cells is None:
-            return
-        try:
+        if self._cells is not None:
             with _lock:
-                home.keep_exemplar(self.identity, exemplar)
+                self._keep_exemplar()
+        if _troubles:
+            _report()
+
+    def _keep_exemplar(self) -> None:
+        try:
+            if self._home is not None:
+                self._home.keep_exemplar(self.identity, self._exemplar)
         except Exception as error:
-            health.internal_error("metrics.exemplar", error)
+            note("metrics.exemplar", error)
 
     def get_exemplar(self) -> Any:
         """Return the last exemplar of this process."""
@@ -173,6 +177,8 @@ class Value:
         kept = self._home is not None and self._home.era is home.era
         carried = self.number if kept else 0.0
         self._home, self._number, self._cells = home, carried, None
+        if not kept:
+            self._exemplar = None
         try:
             cells, self._index = home.place(self)
         except Exception as error:
@@ -180,6 +186,8 @@ class Value:
             return
         if cells is not None:
             self._join(cells, carried)
+            if kept and self._exemplar is not None:
+                self._keep_exemplar()
 
     def _join(self, cells: Cells, carried: float) -> None:
         """Go on where the last process in this slot has stopped."""

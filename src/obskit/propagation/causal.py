@@ -9,9 +9,8 @@ HEADER = "obskit-cause"
 
 def value() -> str | None:
     """Return what a message sent now must carry, writing a join line where it is too much."""
-    join_line = getattr(clock, "join_line", None)
-    if join_line is not None and clock.pending() > clock.MOST_POINTERS:
-        join_line()
+    if clock.join_line is not None and clock.pending() > clock.MOST_POINTERS:
+        clock.join_line()
     return clock.header()
 
 

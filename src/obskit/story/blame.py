@@ -81,10 +81,9 @@ def _is_same_work(unit: Unit, other: Unit) -> bool:
     """Tell whether *other* is a later try: in causal order, or sent by a later line."""
     if unit.name != other.name or unit.said("url_path") != other.said("url_path"):
         return False
-    word = relation(unit.first, other.first)
-    return (
-        (word in (CAUSED, SEEN_AFTER) and unit.first.lc < other.first.lc) or _sent_later(unit, other)
-    )
+    if relation(unit.first, other.first) in (CAUSED, SEEN_AFTER):
+        return unit.first.lc < other.first.lc
+    return _sent_later(unit, other)
 
 
 def _sent_later(unit: Unit, other: Unit) -> bool:
@@ -130,11 +129,12 @@ def _can_hurt(unit: Unit, callee: Unit) -> bool:
 
 def evidence_of(unit: Unit) -> Event | None:
     """Return the line that says best what went wrong."""
-    loud: list[Event | None] = [event for event in unit.events if is_loud(event) and event is not unit.summary]
-    with_error = [event for event in loud if event and "error_type" in event.line]
-    if not with_error and unit.summary is not None and "error_type" in unit.summary.line:
-        return unit.summary
-    return (with_error or loud or [None])[0] or unit.summary
+    summary = unit.summary
+    loud = [event for event in unit.events if is_loud(event) and event is not summary]
+    with_error = [event for event in loud if "error_type" in event.line]
+    if with_error:
+        return with_error[0]
+    return loud[0] if loud and not (summary and "error_type" in summary.line) else summary
 
 
 def _culprit(unit: Unit, peer: str, victims: list[Unit]) -> Culprit:

@@ -18,7 +18,7 @@ MARKS = {CAUSED: "↓", SEEN_AFTER: "⇣", CONCURRENT: "∥", CANNOT_TELL: "?", 
 MEANINGS = {
     CAUSED: "caused by the line above",
     SEEN_AFTER: "after the line above; whether because of it is not recorded",
-    CONCURRENT: "at the same time as the line above: neither caused the other",
+    CONCURRENT: "beside the line above: neither is known to have reached the other",
     CANNOT_TELL: "cannot tell: lines are lost, or a hop carried no clock",
 }
 WIDTH = 120

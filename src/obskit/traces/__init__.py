@@ -6,15 +6,16 @@ application, or a library of its, imports it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from obskit import health
 from obskit.settings import Settings
 from obskit.traces import finished, recorder
 from obskit.traces.finished import Span, collected, listen, unlisten
+from obskit.traces.recorder import offer
 
-__all__ = ["HOOKS", "ON_IMPORT", "Span", "collected", "configure", "listen", "undo", "unlisten"]
+__all__ = ["ON_IMPORT", "Span", "collected", "configure", "listen", "offer", "undo", "unlisten"]
 
 
 def configure(settings: Settings) -> None:
@@ -28,27 +29,25 @@ def undo() -> None:
     finished.forget_listeners()
 
 
-def _join(trace: Any) -> None:
-    from obskit.traces import bridge
-
-    bridge.install()
+_joining = False
 
 
-ON_IMPORT: tuple[tuple[str, Callable[[Any], None]], ...] = (("opentelemetry.trace", _join),)
-
-
-def _offer_provider(wrapped: Any, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Let a provider that was given to a FastAPI application alone have the SERVER span."""
+def _join(module: Any) -> None:
+    """Join OpenTelemetry when either of its doors is imported, and not half way through."""
+    global _joining
+    trace = sys.modules.get("opentelemetry.trace")
+    if _joining or (trace is not None and not hasattr(trace, "use_span")):
+        return
+    _joining = True
     try:
-        served = kwargs["scope"].get("obskit.served")
-        given = instance.config["tracer_provider"]
-        if served is not None and given is not None and instance.config["tracing"]:
-            recorder.offer(served.observation, given)
-    except Exception as error:
-        health.internal_error("traces.fastapi", error)
-    return wrapped(*args, **kwargs)
+        from obskit.traces import bridge
+
+        bridge.install()
+    finally:
+        _joining = False
 
 
-HOOKS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("fastapi.telemetry._asgi", "NativeTelemetry.__call__", _offer_provider),
+ON_IMPORT: tuple[tuple[str, Callable[[Any], None]], ...] = (
+    ("opentelemetry.trace", _join),
+    ("opentelemetry.baggage", _join),
 )

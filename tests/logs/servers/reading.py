@@ -26,6 +26,7 @@ _PREFIXES = (
 _ACCESS = re.compile(r'.*"[A-Z]+ /\S* (?:HTTP/)?[\d.]+" \d{3}|.*"WebSocket /\S*" ')
 # What is said in place of Python's own headings, and at the start.
 OURS = {"process started", "uncaught exception", "uncaught exception in thread", "exception ignored"}
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _NUMBERS = re.compile(r"\d{3,}")
 
 
@@ -62,6 +63,7 @@ def bare_messages(*raw: bytes, access: bool = False) -> Counter[str]:
     found: Counter[str] = Counter()
     for stream in raw:
         for text in _without_frames(stream.decode().splitlines()):
+            text = _COLOURS.sub("", text)
             if text.strip() and (access or not _ACCESS.match(text)):
                 found[normal(text)] += 1
     return found
@@ -100,7 +102,7 @@ def messages(found: list[dict[str, Any]]) -> Counter[str]:
 
 def normal(text: str) -> str:
     """Return *text* without what differs from run to run: process IDs, ports, times, colours."""
-    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    text = _COLOURS.sub("", text)
     for prefix in _PREFIXES:
         text = prefix.sub("", text, count=1) if prefix.match(text) else text
     return _NUMBERS.sub("N", re.sub(r"/app\d+", "/app", " ".join(text.split())))

@@ -1,0 +1,199 @@
+"""Metrics begin and end, and go through forks."""
+
+import json
+
+import pytest
+
+from obskit import settings
+from obskit.metrics import lifecycle, workers
+from tests.services.ports import accepts
+
+
+def test_nothing_is_opened_where_it_is_off(configured):
+    """No port, no thread, no file."""
+    configured(metrics_port="off")
+    lifecycle.serve(settings.resolve({"metrics_port": "off"}))
+    found = lifecycle.status()
+
+    assert found["address"] is None
+    assert found["slot"] is None
+    assert found["mode"] == "single"
+    assert found["trouble"] == []
+
+
+def test_the_family_is_left_to_children_until_the_end(configured):
+    """Processes that we start know whom to join; after shutdown they do not."""
+    configured()
+    assert settings.inherited_family() == workers.current.family.name
+    lifecycle.shutdown()
+
+    assert settings.inherited_family() == ""
+
+
+def test_a_port_that_is_switched_off_is_closed(configured, free_port, get):
+    """Settings may change while the process runs."""
+    import time
+
+    port = free_port()
+    configured()
+    lifecycle.serve(settings.resolve({"metrics_port": str(port)}))
+    deadline = time.monotonic() + 10
+    while not accepts(port):
+        assert time.monotonic() < deadline
+    assert get(port).status == 200
+    lifecycle.serve(settings.resolve({"metrics_port": "off"}))
+
+    assert not accepts(port)
+
+
+FORKS = """
+import urllib.request
+
+def scrape():
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+def scraped(condition, timeout=15):
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            found = scrape()
+            if condition(found):
+                return found
+        except OSError:
+            found = ""
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+PORT = int(os.environ["OBSKIT_METRICS_PORT"])
+"""
+
+
+@pytest.fixture
+def run(script, free_port, tmp_path):
+    """Give what runs code with a port; it returns what that prints last."""
+
+    def told(source):
+        env = {"OBSKIT_METRICS_PORT": str(free_port()), "TMPDIR": str(tmp_path)}
+        return json.loads(script(FORKS + source, env).stdout.splitlines()[-1])
+
+    return told
+
+
+def test_a_process_that_forks_goes_on_serving(run, tmp_path):
+    """The parent has the port, its children's counts are on its page, and the folder goes."""
+    told = run("""
+serve()
+scraped(lambda page: "http_server_requests_total" in page)
+for _ in range(20):
+    pid = os.fork()
+    if pid == 0:
+        serve()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+page = scraped(lambda page: True)
+print(json.dumps([line for line in page.splitlines() if line.startswith("http_server_requests_t")]))
+""")
+
+    assert told[0].endswith(" 21.0")
+    assert [list(base.iterdir()) for base in tmp_path.iterdir()] == [[]]
+
+
+def test_another_takes_over_when_the_holder_is_killed(run):
+    """Two children of a process that serves nothing itself: the port moves from one to the other."""
+    told = run("""
+lifecycle = sys.modules["obskit.metrics.lifecycle"]
+def work():
+    serve()
+    while True:
+        time.sleep(0.05)
+        serve()
+children = []
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        work()
+    children.append(pid)
+lifecycle.server.stop()
+scraped(lambda page: "obskit_workers 2.0" in page)
+from pathlib import Path
+lock = Path(metrics.status()["folder"], "port.lock")
+holder = int(lock.read_text())
+assert holder in children, (holder, children, os.getpid())
+os.kill(holder, signal.SIGKILL)
+os.waitpid(holder, 0)
+page = scraped(lambda page: "http_server_requests_total{" in page)
+other = int(lock.read_text())
+for pid in children:
+    if pid != holder:
+        os.kill(pid, signal.SIGKILL)
+print(json.dumps([holder != other, other in children]))
+""")
+
+    assert told == [True, True]
+
+
+def test_two_services_of_the_same_name_do_not_mix(start_process, free_port, tmp_path):
+    """On one host, started by one user: each has a folder and a port of its own."""
+    import sys
+
+    from tests.metrics.conftest import SET_UP
+
+    source = (
+        SET_UP
+        + FORKS
+        + """
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    if pid == 0:
+        serve()
+        os._exit(0)
+    os.waitpid(pid, 0)
+page = scraped(lambda page: "http_server_requests_total{" in page)
+print("ready", page.partition("http_server_requests_total{")[2].splitlines()[0], flush=True)
+sys.stdin.read()
+time.sleep(30)
+"""
+    )
+    services = [
+        start_process(
+            sys.executable,
+            "-c",
+            source,
+            str(count),
+            env={"OBSKIT_METRICS_PORT": str(free_port()), "TMPDIR": str(tmp_path)},
+        )
+        for count in (3, 5)
+    ]
+
+    for service, count in zip(services, (3, 5), strict=True):
+        assert service.wait_for(rb"ready .* ([0-9.]+)\n", 30)[1] == b"%d.0" % count
+
+
+def test_old_folders_do_not_pile_up(start_process, tmp_path):
+    """A service that is killed leaves a folder; its next start counts anew and takes it away."""
+    import sys
+
+    from tests.metrics.conftest import SET_UP
+
+    source = (
+        SET_UP
+        + """
+pid = os.fork()
+if pid == 0:
+    serve()
+    os._exit(0)
+os.waitpid(pid, 0)
+line = [line for line in page().splitlines() if line.startswith("http_server_requests_total{")]
+print("told", line[0], flush=True)
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    env = {"OBSKIT_METRICS_PORT": "off", "TMPDIR": str(tmp_path)}
+    for ending in ("killed", "killed", "killed", "well"):
+        output = start_process(sys.executable, "-c", source, ending, env=env).wait()
+        assert output.stdout.splitlines()[-1].endswith(b" 1.0")
+
+    (base,) = tmp_path.iterdir()
+    assert list(base.iterdir()) == []
