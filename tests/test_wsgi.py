@@ -40,7 +40,9 @@ def test_a_request_is_observed(live):
 
 def test_a_route_function_names_the_route(live):
     """It is asked when the response starts."""
-    Answer(Middleware(shop, route=lambda environ: environ["shop.route"]), environ("/orders/7")).read()
+    Answer(
+        Middleware(shop, route=lambda environ: environ["shop.route"]), environ("/orders/7")
+    ).read()
 
     assert live[0].name == "GET /orders/<id>"
 

@@ -57,9 +57,7 @@ def test_the_entries_of_the_baggage_are_those_of_the_table(floor):
     listed = [re.fullmatch("`(.+)`", name)[1] for name, _ in rows("Entries in `baggage`")]
     own = [item.partition("=")[0] for item in sent("warehouse")[1].split(",")]
 
-    assert [name for name in own if name.startswith("obskit.")] == sorted(
-        listed, key=own.index
-    )
+    assert [name for name in own if name.startswith("obskit.")] == sorted(listed, key=own.index)
     assert len(listed) == w3c.MOST_OWN_MEMBERS
 
 
@@ -123,7 +121,9 @@ def test_the_modes_of_trust_are_listed():
 
 def test_the_limits_are_the_codes():
     """Each number of the table."""
-    numbers = {what: [int(one) for one in re.findall(r"\d+", most)] for what, most in rows("Limits")}
+    numbers = {
+        what: [int(one) for one in re.findall(r"\d+", most)] for what, most in rows("Limits")
+    }
 
     assert numbers == {
         "correlation ID": [correlation.LONGEST_ID],

@@ -186,7 +186,7 @@ def test_suppressed_it_passes_through(observed, name):
 def caught(name):
     """Return the error that a row's user gets, and the frames of it that are not ours."""
     FAILURE.__traceback__ = None
-    with pytest.raises(Exception) as info:  # noqa: PT011
+    with pytest.raises(Exception) as info:
         EXERCISES[name].fail()
     frames = traceback.extract_tb(info.value.__traceback__)
     theirs = [

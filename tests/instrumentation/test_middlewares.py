@@ -111,12 +111,16 @@ async def retrying(app, scope, receive, send):
         await app({**scope, "path": "/fine"}, receive, send)
 
 
+STANDARD = {
+    "type", "asgi", "http_version", "scheme", "method", "path", "raw_path", "root_path",
+    "query_string", "headers", "client", "server", "app",
+}  # fmt: skip
+
+
 @pure
 async def copying(app, scope, receive, send):
     """Hand on only what the standard names."""
-    known = scope.keys() & {"type", "asgi", "http_version", "scheme", "method", "path", "app",
-                            "raw_path", "root_path", "query_string", "headers", "client", "server"}  # fmt: skip
-    await app({name: scope[name] for name in known}, receive, send)
+    await app({name: scope[name] for name in scope.keys() & STANDARD}, receive, send)
 
 
 @pure
@@ -166,7 +170,11 @@ async def own_id(app, scope, receive, send):
 
     async def named(message):
         if message["type"] == "http.response.start":
-            headers = [*message["headers"], (b"X-Correlation-ID", b"mine"), (b"X-CORRELATION-ID", b"")]
+            headers = [
+                *message["headers"],
+                (b"X-Correlation-ID", b"mine"),
+                (b"X-CORRELATION-ID", b""),
+            ]
             message = {**message, "headers": headers}
         await send(message)
 
@@ -342,8 +350,7 @@ def wsgi_lazy(app, environ, start_response):
     """Start when the first chunk is asked for, with empty chunks before and between."""
     yield b""
     start_response("200 OK", [("Content-Type", "text/plain")])
-    for chunk in (b"", b"a", b"", b"b", b""):
-        yield chunk
+    yield from (b"", b"a", b"", b"b", b"")
 
 
 def wsgi_listing(app, environ, start_response):

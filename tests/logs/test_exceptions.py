@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import traceback
 
 import pytest
@@ -305,3 +306,21 @@ def test_places_are_looked_up_once(monkeypatch):
 
     assert describe(caught(fail)).fingerprint == first.fingerprint
     assert frames.walk(caught(fail).__traceback__)[0] is frames.walk(caught(fail).__traceback__)[0]
+
+
+def test_an_error_at_the_very_end_is_described(start_process):
+    """When the interpreter ends, nothing can be imported any more."""
+    code = (
+        "import obskit.logs.exceptions as exceptions\n"
+        "class Last:\n"
+        "    def __init__(self, write):\n        self.describe, self.write = exceptions.describe, write\n"
+        "    def __del__(self):\n"
+        "        try:\n            1 / 0\n"
+        "        except ZeroDivisionError as error:\n"
+        "            self.write(1, self.describe(error).stack.encode())\n"
+        "import os\nlast = Last(os.write)\n"
+    )
+    output = start_process(sys.executable, "-c", code).wait()
+
+    assert output.stdout.startswith(b"ZeroDivisionError: division by zero")
+    assert output.stderr == b""

@@ -14,6 +14,7 @@ from obskit import logs as log_room
 from obskit.logs import levels, pipeline
 from obskit.logs import loguru as joining
 from obskit.logs.capture import console, handlers
+from obskit.logs.formats import json as json_format
 from tests.logs import failing
 from tests.logs.torture import CASES
 
@@ -33,6 +34,7 @@ def joined(logged, monkeypatch):
     logger.add(stream)
     yield
     console.forget()
+    json_format.after_time.clear()
     logger.remove()
     assert stream.getvalue() == ""
     logger.configure(extra={}, patcher=None)

@@ -134,7 +134,7 @@ def test_bound_fields_are_on_each_line_and_can_be_outdone(logged, log):
 def test_bound_values_are_written_with_the_same_care(logged, log, value):
     """What cannot be made ready once is looked at for each line."""
     with obskit.unit_of_work("job"):
-        obskit.bind(value=value, token="hunter2")  # noqa: S106
+        obskit.bind(value=value, token="hunter2")
         log.info("a")
         log.info("b", x=1)
 
@@ -443,7 +443,7 @@ def test_undo_gives_everything_back(logged, log, caplog):
 def test_lines_for_people_hold_the_same(logged, log):
     """The console shows what the line would hold."""
     logged.configure(log_format="console")
-    log.info("order placed", order_id=4711, password="hunter2")  # noqa: S106
+    log.info("order placed", order_id=4711, password="hunter2")
     text = logged.raw.decode()
 
     assert not pipeline.is_json()

@@ -11,11 +11,13 @@ SECRET = """
     password passwd Password PASSWORD user_password userPassword password1 password_hash newPassword
     dbpassword db.password DB_PASSWORD oldPasswd passphrase pwd passcode
     secret client_secret clientSecret secrets SECRET_KEY secretkey shared-secret credentials
-    token access_token accessToken accesstoken refresh_token id_token idToken X-Auth-Token csrf_token
+    token access_token accessToken accesstoken refresh_token id_token idToken X-Auth-Token
+    csrf_token
     csrfmiddlewaretoken_csrf_token api_tokens token_value bearer bearer_token jwt
     authorization Authorization proxy-authorization HTTP_AUTHORIZATION auth auth_header
     cookie Cookie set-cookie cookies session_cookie setcookie
-    api_key apiKey APIKEY apikey X-API-Key x_api_keys access_key aws_access_key aws_secret_access_key
+    api_key apiKey APIKEY apikey X-API-Key x_api_keys access_key aws_access_key
+    aws_secret_access_key
     private_key privateKey signing_key encryption_key sessionid session_id JSESSIONID PHPSESSIONID
     credit_card creditCard creditcard_number card_number cardNumber cvv cvc card_cvc iban IBAN ssn
     social_security_number tax_id pin otp user_pin xsrf

@@ -14,7 +14,7 @@ import pytest
 
 import obskit
 from obskit import health
-from obskit.logs import levels, stdlib
+from obskit.logs import capture, levels, pipeline, stdlib
 from tests.logs import failing
 from tests.logs.failing import caught
 from tests.logs.torture import CASES
@@ -381,25 +381,32 @@ def test_a_handler_that_raises_takes_no_line_away(logged, log):
     assert logged.line["message"] == "x"
 
 
-def test_a_hook_of_somebody_else_is_called(logged, monkeypatch):
-    """Error trackers hook the same place, before or after."""
-    seen = []
-    original = logging.Logger.callHandlers
+@pytest.mark.parametrize("captures", [False, True])
+def test_a_hook_of_somebody_else_is_called(logged, monkeypatch, capfd, captures):
+    """Error trackers hook the same place, before us or after."""
+    alone()
     stdlib.remove()
+    heard = []
 
-    def call_handlers(self, record):
-        seen.append(record.getMessage())
-        logging.root.addHandler(logging.NullHandler())
+    def hook(name):
+        previous = logging.Logger.callHandlers
 
-    monkeypatch.setattr(logging.Logger, "callHandlers", call_handlers)
-    logged.configure()
-    logging.root.addHandler(logging.NullHandler())
-    logging.getLogger("a").error("x")
+        def call_handlers(self, record):
+            heard.append((name, record.getMessage()))
+            previous(self, record)
 
-    assert seen == ["x"]
+        monkeypatch.setattr(logging.Logger, "callHandlers", call_handlers)
+
+    hook("before")
+    logged.configure(capture=captures)
+    if captures:
+        capture.configure(pipeline.in_force(), ())
+    hook("after")
+    logging.getLogger("a").info("x")
+    capture.undo()
+
+    assert sorted(heard) == [("after", "x"), ("before", "x")]
     assert logged.line["message"] == "x"
-    stdlib.remove()
-    assert original is not call_handlers
 
 
 def test_logging_is_as_before_where_obskit_is_off(capfd):

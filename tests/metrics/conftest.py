@@ -29,11 +29,13 @@ from tests.services.processes import Output
 
 SET_UP = """
 import json, os, signal, sys, threading, time
-from obskit import conventions, health, instrumentation, metrics, observation, settings
+from obskit import conventions, health, instrumentation, metrics, observation
+from obskit import propagation, settings
 from obskit.metrics.red import Red
 
 def set_up(service="shop", **arguments):
     chosen = settings.resolve({"service": service, **arguments})
+    propagation.configure(propagation.Policy(service=service))
     metrics.configure(chosen)
     observation.configure([("metrics", Red())])
     instrumentation.instrument()

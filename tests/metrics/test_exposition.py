@@ -1,5 +1,7 @@
 """The page that scrapers get."""
 
+import struct
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
@@ -190,7 +192,7 @@ def test_an_unreadable_file_takes_no_other_away(tmp_path):
     page = Page(tmp_path / "counter_s0.db")
     page.cells[page.index(mmap_key("cds", "cds_total", [], [], "Discs"))] = 3
     broken = tmp_path / "counter_s1.db"
-    broken.write_bytes(b"\xff" * 4096)
+    broken.write_bytes(struct.pack("ii", 4096, 0) + b"\x07\0\0\0\xff" * 1000)
     health.reset()
     (merged,) = exposition._merge([str(page._path), str(broken)])
 

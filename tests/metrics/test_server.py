@@ -92,7 +92,11 @@ def test_of_a_family_one_serves_and_another_takes_over(start, get, monkeypatch, 
     assert get(port).status == 200
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /met", b"\x00" * 100, b"GET / HTTP/1.1\r\nX: y\r\n"])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /met", b"\x00" * 100, b"GET / HTTP/1.1\r\nX: y\r\n"],
+    ids=["nothing", "half", "garbage", "headers"],
+)
 def test_silent_clients_make_room_for_others(start, get, sent):
     """A hundred that never end their request keep no scraper from its answer."""
     server, port = start()

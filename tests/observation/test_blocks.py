@@ -252,9 +252,14 @@ class Message:
 
 @pytest.mark.parametrize(
     "message",
-    [HEADERS, list(HEADERS.items()), Message(HEADERS), Message([(k, v.encode()) for k, v in HEADERS.items()])],
+    [
+        HEADERS,
+        list(HEADERS.items()),
+        Message(HEADERS),
+        Message([(name, value.encode()) for name, value in HEADERS.items()]),
+    ],
     ids=["mapping", "pairs", "message", "bytes"],
-)  # fmt: skip
+)
 def test_the_operation_of_a_message_is_continued(message, ended):
     """Afterwards the consumer's own is back."""
     with unit_of_work("consume"):

@@ -36,7 +36,8 @@ def generator(count):
     """Count, and say what was sent."""
     got = []
     for number in range(count):
-        got.append((yield number, span()))
+        sent = yield number, span()
+        got.append(sent)
     return got
 
 
@@ -226,8 +227,7 @@ def test_lines_within_and_between_steps_of_one_unit_are_one_chain(ended):
             yield
 
     with unit_of_work("job"):
-        for _ in steps():
-            lines.append(clock.tick())
+        lines.extend(clock.tick() for _ in steps())
 
     numbers = [int(line.split('"lc":')[1].split(",")[0]) for line in lines]
     assert numbers == [1, 2, 3, 4]

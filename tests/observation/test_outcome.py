@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import socket
 
 import httpx
 import pytest
@@ -129,7 +128,9 @@ def test_a_call_is_judged_by_its_answer(kind, facts, outcome):
 def fell_through(status=None):
     """Return the libraries' words for an answer that was an error."""
     request = httpx.Request("GET", "http://db/")
-    return httpx.HTTPStatusError("x", request=request, response=httpx.Response(status, request=request))
+    return httpx.HTTPStatusError(
+        "x", request=request, response=httpx.Response(status, request=request)
+    )
 
 
 def asked(status):
@@ -237,7 +238,7 @@ async def asyncio_timeout():
 
 TIMEOUTS = [
     TimeoutError(),
-    socket.timeout(),
+    TimeoutError(),
     concurrent.futures.TimeoutError(),
     httpx.ReadTimeout("x"),
     httpx.ConnectTimeout("x"),

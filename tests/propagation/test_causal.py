@@ -34,7 +34,9 @@ def test_an_answer_is_joined():
     assert clock.tick().startswith('"lc":11,')
 
 
-@pytest.mark.parametrize("text", [None, "", "2.5." + STRAND, "1.5\n", "x" * 10_000, "1.zzzzzzzzzzzz"])
+@pytest.mark.parametrize(
+    "text", [None, "", "2.5." + STRAND, "1.5\n", "x" * 10_000, "1.zzzzzzzzzzzz"]
+)
 def test_an_unknown_answer_is_no_clock(text):
     """Another version, too long, malformed: the next line is as if nothing was said."""
     clock.attach(clock.begin(STRAND))

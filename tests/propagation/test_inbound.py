@@ -33,13 +33,17 @@ def test_all_other_addresses_are_foreign(address):
     assert not BOUNDARY.is_internal_host(address)
 
 
-@pytest.mark.parametrize("peer", [None, "", "localhost", "testclient", "unix:", "/run/s.sock", "@s"])
+@pytest.mark.parametrize(
+    "peer", [None, "", "localhost", "testclient", "unix:", "/run/s.sock", "@s"]
+)
 def test_a_peer_without_an_address_is_inside(peer):
     """Unix sockets and in-process clients are on this machine."""
     assert BOUNDARY.trusts(peer, {})
 
 
-@pytest.mark.parametrize("peer", ["shop", "localhost.evil.com", "x" * 300, "10.0.0.1, 8.8.8.8", "0"])
+@pytest.mark.parametrize(
+    "peer", ["shop", "localhost.evil.com", "x" * 300, "10.0.0.1, 8.8.8.8", "0"]
+)
 def test_a_peer_of_another_name_is_foreign(peer):
     """Servers name addresses; whatever else stands there is not believed."""
     assert not BOUNDARY.trusts(peer, {})
@@ -152,8 +156,8 @@ def test_single_names_and_internal_suffixes_are_ours(host):
     [
         "", "example.com", "example.com:80", "local.example.com", "evillocal.com", "a.notlocal",
         "svc.example.com", "x.svc.evil.com", "internal.", "8.8.8.8:53", "[2606:4700::1111]:443",
-        "2130706433", "0x7f000001", "0X7F000001", "127.1", "0x7f.1", "10.0.0.1.", "10.0.0.1.nip.io",
-        "x" * 256, "a." * 200 + "local", "\u0661\u0662.local.com", "shop.local\n.evil.com", ".", "..",
+        "2130706433", "0x7f000001", "0X7F000001", "127.1", "0x7f.1", "10.0.0.1.", "x" * 256,
+        "10.0.0.1.nip.io", "a." * 200 + "local", "\u0661.local.com", "shop.local\n.evil.com", ".",
     ],
 )  # fmt: skip
 def test_all_other_hosts_are_foreign(host):
@@ -163,8 +167,8 @@ def test_all_other_hosts_are_foreign(host):
 
 def test_a_setting_adds_suffixes_and_networks():
     """In any of the spellings that people use."""
-    boundary = Boundary([" *.corp.example ", ".lan", "Shop.Example", "100.64.0.0/10", "2001:db8::/32",
-                         "203.0.113.7", "", "*", "."])  # fmt: skip
+    boundary = Boundary([" *.corp.example ", ".lan", "Shop.Example", "100.64.0.0/10",
+                         "2001:db8::/32", "203.0.113.7", "", "*", "."])  # fmt: skip
 
     for host in ("a.corp.example", "corp.example", "x.lan", "shop.example", "api.shop.example:80"):
         assert boundary.is_internal_host(host), host

@@ -505,7 +505,9 @@ def test_the_names_of_headers_are_a_setting():
 
 def test_a_readable_carrier_has_the_known_names_only():
     """What cannot be read at all is counted and counts as empty."""
-    assert propagation.readable({"X-Correlation-ID": b"c", "Other": "x"}) == {"x-correlation-id": "c"}
+    assert propagation.readable({"X-Correlation-ID": b"c", "Other": "x"}) == {
+        "x-correlation-id": "c"
+    }
 
     class Broken:
         @property

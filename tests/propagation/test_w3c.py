@@ -232,7 +232,7 @@ ALL = Own("c-1", "3", SPAN, "shop", "probe", f"1.a.{SPAN}-3")
     ],
 )
 def test_baggage_is_split_into_ours_and_theirs(text, own, others):
-    """Ours is read and never travels on as it came, theirs travels on, what is neither is dropped."""
+    """Ours is read and never travels on as it came, theirs does, the rest is dropped."""
     assert w3c.read_baggage(text) == (own, others)
 
 

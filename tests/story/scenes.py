@@ -87,9 +87,8 @@ class Actor:
             what["http_response_status_code"] = status or codes.get(outcome, 503)
             message = "request finished"
         level = "error" if outcome in ("server_error", "dependency", "timeout") else "info"
-        return self.log(
-            message, level, **what, outcome=outcome, duration_ms=20.5, calls=0, **fields
-        )
+        what |= {"outcome": outcome, "duration_ms": 20.5, "calls": 0}
+        return self.log(message, level, **(what | fields))
 
 
 def failing_order(**offsets: float) -> Play:

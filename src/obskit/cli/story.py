@@ -17,6 +17,8 @@ NARROWEST = 40
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    # Else argparse takes no source after an option: `obskit story ID --json logs`.
+    parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
     parser.add_argument(
         "words",
         nargs="*",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ def configure(settings: Settings) -> None:
     """Write lines as *settings* say, from now on."""
     from obskit.logs import pipeline, stdlib
 
+    if settings.in_app or "obskit.logs.frames" in sys.modules:
+        from obskit.logs import frames
+
+        frames.configure(settings.in_app)
     pipeline.configure(settings)
     stdlib.install()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obskit.logs import frames
-from obskit.logs.printed import Printed, parse
 from obskit.logs.shortening import shorten
+
+if TYPE_CHECKING:
+    from obskit.logs.printed import Printed
 
 __all__ = ["Description", "describe", "of_text", "shorten"]
 
@@ -177,8 +179,10 @@ def _safely(value: object) -> str:
 
 
 def _fingerprint(marks: list[str]) -> str:
-    from hashlib import blake2b
-
+    try:
+        from hashlib import blake2b
+    except ImportError:  # the interpreter is about to end
+        return ""
     seen = "\n".join(dict.fromkeys(marks)).encode("utf-8", "backslashreplace")
     return blake2b(seen, digest_size=8).hexdigest()
 
@@ -189,6 +193,8 @@ def of_text(text: str) -> Description | None:
     It has the fingerprint that `describe` gives the same error, as far as the text shows it.
     """
     try:
+        from obskit.logs.printed import parse
+
         printed = parse(text)
         return None if printed is None else _of_printed(printed)
     except Exception:

@@ -137,9 +137,10 @@ def _module(names: dict[str, object]) -> str:
 
 def _source(file: str, line: int, names: dict[str, object] | None) -> str:
     """Return the line of source, at most so long as is read at a glance."""
-    import linecache
-
     try:
+        # At the end of the interpreter nothing can be imported any more.
+        import linecache
+
         text = linecache.getline(file, line, names).strip()
     except Exception:
         return ""
@@ -176,7 +177,8 @@ def place_of(file: str, line: int, function: str, module: str, source: str) -> P
 def _short(file: str) -> str:
     """Return the path as from the folder that Python imports it from."""
     best = 0
-    for entry in sys.path:
+    # At the end of the interpreter the path is gone.
+    for entry in sys.path or ():
         if isinstance(entry, str):
             root = os.path.abspath(entry).rstrip(os.sep) + os.sep
             if len(root) > best and file.startswith(root):

@@ -35,7 +35,7 @@ def parse(text: str) -> tuple[int, dict[str, int]]:
     root, rules = logging.INFO, {}
     for item in filter(None, (item.strip() for item in text.split(","))):
         name, _, level = item.rpartition("=")
-        if name.strip():
+        if name.strip() not in ("", "root"):
             rules[name.strip()] = number(level)
         else:
             root = number(level)

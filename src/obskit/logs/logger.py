@@ -9,6 +9,7 @@ from typing import Any
 
 from obskit import health
 from obskit.logs import levels, pipeline
+from obskit.logs.pipeline import LOST, contain
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 
@@ -49,7 +50,11 @@ def _method(level: int) -> Log:
             else:
                 _emit(level, self.name, message, fields)
         except Exception as error:
-            _contain(error)
+            try:
+                contain(error)
+            except Exception:
+                # There is no room for one more call; what stands here needs none.
+                health.lost[LOST] = health.lost.get(LOST, 0) + 1
 
     return log
 
@@ -64,15 +69,6 @@ def _async_method(level: int) -> Callable[..., Any]:
 
 
 _emit = pipeline.emit
-
-
-def _contain(error: Exception) -> None:
-    try:
-        health.lose("logs", "internal error")
-        health.internal_error("logs.logger", error)
-    except Exception:
-        # At the end of the stack's space nothing can be called any more.
-        health.lost["logs", "internal error"] = health.lost.get(("logs", "internal error"), 0) + 1
 
 
 def _log(
@@ -180,7 +176,11 @@ class Logger:
         try:
             _log(self, number, message, args, fields)
         except Exception as error:
-            _contain(error)
+            try:
+                contain(error)
+            except Exception:
+                # There is no room for one more call; what stands here needs none.
+                health.lost[LOST] = health.lost.get(LOST, 0) + 1
 
     async def alog(
         self, level: int | str, message: object = None, /, *args: Any, **fields: Any

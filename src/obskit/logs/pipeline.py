@@ -26,7 +26,7 @@ SHUTDOWN_SECONDS = 1.0
 UNLIMITED = 2**62
 _SCALARS = {str, int, float, bool, type(None)}
 _COMMA = (b"", b",")
-_LOST = ("logs", "internal error")
+LOST = ("logs", "internal error")
 
 
 class _Everything:
@@ -129,7 +129,7 @@ def emit(
             line = _shortened(here, (head, name, rendered, clocks), message, fields, values, error)
         _write(line)
     except Exception as fault:
-        _failed(fault)
+        contain(fault)
     except BaseException:
         health.lose("logs", "interrupted")
         raise
@@ -197,13 +197,16 @@ def _ready(bound: dict[str, Any]) -> bytes | None:
     return None if b"null" in body and has_strange_number(bound) else b"," + body[1:-1]
 
 
-def _failed(fault: Exception) -> None:
+def contain(fault: Exception) -> None:
+    """Count a line that an error of ours has cost; never raises if there is room for one call."""
+    before = health.lost.get(LOST, 0)
     try:
-        health.lose(*_LOST)
+        health.lose(*LOST)
         health.internal_error("logs.pipeline", fault)
     except Exception:
-        # At the end of the stack's space nothing can be called any more.
-        health.lost[_LOST] = health.lost.get(_LOST, 0) + 1
+        # At the end of the stack's space nothing more can be called.
+        if health.lost.get(LOST, 0) == before:
+            health.lost[LOST] = before + 1
 
 
 def configure(settings: Settings) -> None:

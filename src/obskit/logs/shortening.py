@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 GAP = "  ... {} lines left out"
@@ -15,6 +14,8 @@ def cost(text: str) -> int:
     """Return how many bytes *text* takes inside of a JSON string."""
     if text.isascii() and text.isprintable():
         return len(text) + text.count('"') + text.count("\\")
+    import json
+
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) - 2
 
 

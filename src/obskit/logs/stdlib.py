@@ -79,14 +79,25 @@ def _replace(owner: Any, name: str, new: Any) -> Callable[[], None]:
     return undo
 
 
+def foreign(function: Any) -> Callable[..., None] | None:
+    """Return what somebody else has put in the place of one of logging's own, behind ours."""
+    while True:
+        name = getattr(function, "__globals__", {}).get("__name__", "")
+        if not name.startswith("obskit."):
+            return None if name == logging.__name__ else function
+        function = function.__wrapped__
+
+
 def _calling_handlers(previous: Callable[..., None]) -> Callable[..., None]:
+    others = foreign(previous) is not None
+
     @functools.wraps(previous)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         if not pipeline.is_on():
             previous(self, record)
             return
         here: logging.Logger | None = self
-        handled = False
+        handled = others
         while here is not None:
             handled = handled or bool(here.handlers)
             if here.parent is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from time import perf_counter_ns
 from typing import Any
 
@@ -56,11 +57,21 @@ def shutdown() -> None:
 def _tidy_up() -> None:
     """Take the folder away with the head of the family, unless somebody is left."""
     current = workers.current.family
-    if current is None:
+    if current is None or _is_interrupted_without_files():
         return
     if family.owner(current.name) in (None, os.getpid()):
         shutdown()
     current.wipe_strangers()
+
+
+def _is_interrupted_without_files() -> bool:
+    """Tell whether tidying up would change how an interrupted program ends.
+
+    Python forgets that it was interrupted, and with it the exit code, when code is evaluated
+    from text; tempfile's own imports do that. Who has not imported it has made no folder.
+    """
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+    return interrupted and "tempfile" not in sys.modules
 
 
 def status() -> dict[str, Any]:

@@ -19,7 +19,8 @@ from obskit.metrics.workers import current
 
 PERIOD = 0.5
 MOST_TALKS = 8
-BACKLOG = 16
+# Connections beyond it are tried again a second later by those who connect.
+BACKLOG = 128
 
 
 class Server:
@@ -198,7 +199,11 @@ class Turns:
         self._take_turn = take_turn
         self._wake = socket.socketpair()
         self.thread = threading.Thread(target=self._run, name="obskit-metrics", daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:
+            self.close()
+            raise
 
     def _run(self) -> None:
         with contextlib.suppress(AttributeError, ValueError):

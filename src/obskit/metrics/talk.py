@@ -93,7 +93,10 @@ def read_head(connection: socket.socket, patience: float) -> bytes | None:
         if left <= 0:
             return None
         connection.settimeout(left)
-        received = connection.recv(4096)
+        try:
+            received = connection.recv(4096)
+        except TimeoutError:
+            return None
         if not received:
             return None
         head += received

@@ -83,6 +83,11 @@ class Settings:
         parse.boolean,
         "Also capture what C code and child processes write to descriptors 1 and 2",
     )
+    in_app: tuple[str, ...] = _setting(
+        (), parse.names,
+        "Installed packages that are the application's own: their frames are shown in stacks",
+        "none",
+    )  # fmt: skip
     redact: tuple[str, ...] = _setting(
         (), parse.names, "Further key names whose values are never written", "a built-in list"
     )

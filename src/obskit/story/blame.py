@@ -178,12 +178,11 @@ def _first_sign(unit: Unit, shown: Event | None) -> Event | None:
 
 
 def _by_lines(units: list[Unit]) -> Iterator[Culprit]:
-    """Blame the first loud unit, where no unit says how it ended."""
-    for unit in units:
-        shown = next((event for event in unit.events if is_loud(event)), None)
-        if shown is not None:
-            fault = str(shown.line.get("message"))
-            if shown.line.get("error_type"):
-                fault = fault_of(unit, shown)
-            yield Culprit(unit.name, fault, unit, shown, _first_sign(unit, shown), ())
-            return
+    """Blame the unit with the first error, where no unit says how it ended."""
+    ranks = {id(unit): rank for rank, unit in enumerate(units)}
+    loud = [unit for unit in units if any(map(is_loud, unit.events))]
+    for unit in sorted(loud, key=lambda unit: _time_of_failure(unit, ranks))[:1]:
+        shown = next(event for event in unit.events if is_loud(event))
+        has_error = bool(shown.line.get("error_type"))
+        fault = fault_of(unit, shown) if has_error else str(shown.line.get("message"))
+        yield Culprit(unit.name, fault, unit, shown, _first_sign(unit, shown), ())

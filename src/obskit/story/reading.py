@@ -10,8 +10,9 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from obskit.story.parsing import Assembler, Line, is_ours, parse
 
@@ -90,23 +91,25 @@ def _below(folder: Path) -> Iterator[Path]:
 def _read_file(path: Path | str, needle: bytes, counts: Counts) -> Iterator[Line]:
     try:
         with _opened(path) as stream:
-            yield from _read_stream(stream, needle, counts)
+            if stream.peek(2)[:2] == _GZIP:
+                with gzip.GzipFile(fileobj=stream) as inner:
+                    yield from _read_stream(inner, needle, counts)
+            else:
+                yield from _read_stream(stream, needle, counts)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         counts.damaged += 1
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _opened(path: Path | str) -> IO[bytes]:
-    stream: Any = _spooled_stdin() if path == STDIN else open(path, "rb")  # noqa: SIM115
-    start = stream.peek(2)[:2]
-    return gzip.GzipFile(fileobj=stream, mode="rb") if start == _GZIP else stream  # type: ignore[return-value]
+def _opened(path: Path | str) -> BufferedReader:
+    return _spooled_stdin() if path == STDIN else open(path, "rb")
 
 
 _spool: list[str] = []
 
 
-def _spooled_stdin() -> IO[bytes]:
+def _spooled_stdin() -> BufferedReader:
     """Return standard input from its beginning, however often it was asked for."""
     if not _spool:
         copy = tempfile.NamedTemporaryFile(prefix="obskit-story-")  # noqa: SIM115
@@ -121,7 +124,7 @@ def _spooled_stdin() -> IO[bytes]:
 _kept: list[Any] = []
 
 
-def _read_stream(stream: IO[bytes], needle: bytes, counts: Counts) -> Iterator[Line]:
+def _read_stream(stream: BufferedIOBase, needle: bytes, counts: Counts) -> Iterator[Line]:
     assembler = Assembler()
     while raw := stream.readline(LONGEST_LINE):
         counts.lines += 1

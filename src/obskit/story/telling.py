@@ -16,6 +16,7 @@ from obskit.story.units import Unit, units_of, was_answered
 
 Line = Mapping[str, Any]
 MOST_PAIRS = 5
+MOST_SIBLINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _together(units: list[Unit]) -> list[tuple[Unit, Unit]]:
     """Return units that one caller began and that ran at the same time, whatever time said."""
     found: list[tuple[Unit, Unit]] = []
     for unit in units:
-        for one, other in combinations(unit.children, 2):
+        for one, other in combinations(unit.children[:MOST_SIBLINGS], 2):
             ends = {relation(one.first, other.last), relation(one.last, other.first)}
             if ends == {CONCURRENT}:
                 found.append((one, other))

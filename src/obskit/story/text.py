@@ -142,9 +142,9 @@ def _lines(story: Story, look: Look) -> list[str]:
         start += f"{MARKS[word]} {picture}  {_service(event):<{services}}  "
         level = f"{_level(event):<{levels}}  "
         text = _said(event, shown.setdefault(event.hop, {}), look)
-        if culprit is not None and event is culprit.evidence:
-            text += "  ◀ culprit"
-        rows.append(start + _colored(level, look) + _fitted(text, len(start) + len(level), look))
+        mark = "  ◀ culprit" if culprit is not None and event is culprit.evidence else ""
+        room = look.width - len(start) - len(level) - len(mark)
+        rows.append(start + _colored(level, look) + _fitted(text, room, look) + mark)
         rows += _stack(event, len(start), look)
     used = dict.fromkeys(word for word in story.words if word)
     return [*rows, "", *(f"{MARKS[word]} {MEANINGS[word]}" for word in MEANINGS if word in used)]
@@ -159,8 +159,8 @@ def _time(event: Event) -> str:
     return cut(clean(event.line.get("timestamp") or "")[11:23], 12).ljust(12)
 
 
-def _fitted(text: str, used: int, look: Look) -> str:
-    return text if look.whole else cut(text, max(20, look.width - used))
+def _fitted(text: str, room: int, look: Look) -> str:
+    return text if look.whole else cut(text, max(20, room))
 
 
 def _colored(level: str, look: Look) -> str:

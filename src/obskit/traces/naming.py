@@ -39,7 +39,9 @@ def at_start(observation: Observation) -> dict[str, Any]:
             found["server.address"], found["server.port"] = host, int(port)
     here = observation.context
     if observation.kind in ENTRIES and here is not None:
-        found["obskit.correlation_id"] = here.unit.correlation_id
+        unit = here.unit
+        if unit.correlation_id != unit.trace_id:
+            found["obskit.correlation_id"] = unit.correlation_id
     return found
 
 

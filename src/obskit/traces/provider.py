@@ -26,13 +26,16 @@ _known: tuple[Any, Any] = (None, None)
 class Ours(Live):
     """The span of an observation in the application's provider."""
 
-    __slots__ = ("name", "tracer")
+    __slots__ = ("attributes", "name", "tracer")
 
     ours = True
 
-    def __init__(self, span: Span, name: str, tracer: trace.Tracer) -> None:
+    def __init__(
+        self, span: Span, name: str, attributes: dict[str, Any], tracer: trace.Tracer
+    ) -> None:
         super().__init__(span)
         self.name = name
+        self.attributes = attributes
         self.tracer = tracer
 
     def end(self, observation: Observation) -> None:
@@ -42,7 +45,10 @@ class Ours(Live):
             return
         if observation.name != self.name and getattr(span, "name", self.name) == self.name:
             span.update_name(observation.name)
-        span.set_attributes(naming.at_end(observation))
+        # SDKs look at each value twice: what is on the span already is not set again.
+        known = self.attributes
+        found = naming.at_end(observation)
+        span.set_attributes({key: value for key, value in found.items() if known.get(key) != value})
         if naming.is_error(observation):
             if observation.error is not None:
                 span.record_exception(observation.error)
@@ -95,11 +101,12 @@ def start(observation: Observation, given: Any = None) -> None:
 
 def _start(observation: Observation, here: Context, tracer: Any) -> None:
     state = spans.trace_state(here.unit.tracestate) if here.unit.tracestate else None
+    attributes = naming.at_start(observation)
     span = tracer.start_span(
         observation.name,
         context=_parent(observation, here, state),
         kind=KINDS[observation.kind],
-        attributes=naming.at_start(observation),
+        attributes=attributes,
         links=[_link(*ids) for ids in observation.links],
         start_time=observation.started_at_ns,
     )
@@ -108,7 +115,7 @@ def _start(observation: Observation, here: Context, tracer: Any) -> None:
         # Tracers that do nothing give back the parent.
         return
     _agree(observation, here, found, state)
-    spans.register_as(here, Ours(span, observation.name, tracer))
+    spans.register_as(here, Ours(span, observation.name, attributes, tracer))
 
 
 def _parent(observation: Observation, here: Context, state: Any) -> ApiContext:

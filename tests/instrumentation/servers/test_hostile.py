@@ -65,7 +65,9 @@ ATTACKS = {
 
 def exchange(served, lines):
     """Send a raw request with header *lines*, and return the raw answer."""
-    request = b"\r\n".join([b"GET /ok HTTP/1.1", b"Host: x", b"Connection: close", *lines, b"", b""])
+    request = b"\r\n".join(
+        [b"GET /ok HTTP/1.1", b"Host: x", b"Connection: close", *lines, b"", b""]
+    )
     with served.connect() as connection:
         connection.sendall(request)
         answer = b""

@@ -25,7 +25,13 @@ _PREFIXES = (
 )
 _ACCESS = re.compile(r'.*"[A-Z]+ /\S* (?:HTTP/)?[\d.]+" \d{3}|.*"WebSocket /\S*" ')
 # What is said in place of Python's own headings, and at the start.
-OURS = {"process started", "uncaught exception", "uncaught exception in thread", "exception ignored"}
+OURS = {
+    "process started",
+    "uncaught exception",
+    "uncaught exception in thread",
+    "exception ignored",
+    "interrupted",
+}
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _NUMBERS = re.compile(r"\d{3,}")
 
@@ -95,7 +101,8 @@ def messages(found: list[dict[str, Any]]) -> Counter[str]:
             continue
         texts = {normal(text) for text in line["message"].splitlines()}
         if "error_type" in line:
-            texts.add(normal(f"{line['error_type']}: {line['error_message']}"))
+            said = f": {line['error_message']}" if "error_message" in line else ""
+            texts.add(normal(line["error_type"] + said))
         counted.update(texts)
     return counted
 

@@ -59,6 +59,9 @@ class _Shown:
         fields: dict[str, Any],
         error: BaseException | None,
     ) -> bool:
+        if sys.is_finalizing():
+            # Nothing can be imported any more; what Python prints is captured as text.
+            return False
         try:
             self._report(logger, level, message, fields, error)
         except Exception as fault:

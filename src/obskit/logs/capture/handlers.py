@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from obskit import context, health
+from obskit.logs import stdlib
 from obskit.logs.capture.console import leads_there
 
 Take = Callable[[logging.LogRecord], None]
@@ -77,6 +78,8 @@ def install(way: Way) -> Undo:
 
 def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., None]:
     take, replace_access = way.take, way.replace_access
+    # An error tracker may have hooked this place before: it hears of all records still.
+    foreign = stdlib.foreign(previous)
 
     @functools.wraps(previous)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
@@ -88,19 +91,24 @@ def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., 
             health.internal_error("logs.capture.handlers", error)
             previous(self, record)
             return
-        if others:
-            _pass_on(record, others, is_taken=wanted is not None)
+        if foreign is not None:
+            _pass_on(record, [functools.partial(foreign, self)], is_taken=wanted is not None)
+        elif others:
+            handles = [handler.handle for handler in others]
+            _pass_on(record, handles, is_taken=wanted is not None)
 
     return call_handlers
 
 
-def _pass_on(record: logging.LogRecord, others: list[logging.Handler], *, is_taken: bool) -> None:
+def _pass_on(
+    record: logging.LogRecord, handles: Sequence[Callable[..., Any]], *, is_taken: bool
+) -> None:
     if is_taken:
         setattr(record, TAKEN, True)
     token = passing.set(is_taken)
     try:
-        for handler in others:
-            handler.handle(record)
+        for handle in handles:
+            handle(record)
     finally:
         passing.reset(token)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from obskit.logs import pipeline
+from obskit.logs import exceptions, pipeline
 from obskit.logs.capture.tracebacks import START, Text
 
 INFO, WARNING, ERROR = 20, 30, 40
@@ -16,9 +16,7 @@ _LEVELS = {"stdout": INFO, "stderr": WARNING}
 def text(stream: str, said: Text) -> None:
     """Write what was printed to the stream of that name, in the operation that printed it."""
     if said.is_traceback:
-        from obskit.logs import exceptions
-
-        described = exceptions.of_text(said.text)
+        described = _described(said.text)
         if described is not None:
             first = said.text.partition("\n")[0]
             message = f"{described.type}: {described.message}" if START.match(first) else first
@@ -26,6 +24,13 @@ def text(stream: str, said: Text) -> None:
             return
     level = ERROR if said.is_traceback else _LEVELS.get(stream, INFO)
     pipeline.emit(level, stream, said.text, {})
+
+
+def _described(traceback: str) -> exceptions.Description | None:
+    try:
+        return exceptions.of_text(traceback)
+    except ImportError:  # the interpreter is half gone
+        return None
 
 
 def event(

@@ -92,7 +92,9 @@ class LineStream(io.TextIOWrapper):
     def renew(self) -> None:
         """Begin anew, as a forked child must: what is pending is the parent's to write."""
         self._lock = threading.RLock()
-        self._pending: dict[int, _Pending] = {}
+        # By thread, not by its number: that of an ended one is given out again.
+        self._local = threading.local()
+        self._unfinished: set[_Pending] = set()
         self._alarm: threading.Timer | None = None
 
     def write(self, text: str, /) -> int:
@@ -107,6 +109,7 @@ class LineStream(io.TextIOWrapper):
             self._contain(error)
             return super().write(text)
         self._drain(pending)
+        self._note(pending)
         return len(text)
 
     def take_traceback(self, text: str) -> None:
@@ -119,13 +122,13 @@ class LineStream(io.TextIOWrapper):
     def flush(self) -> None:
         """Flush the bytes; an unfinished line is written out if nothing is added to it soon."""
         super().flush()
-        pending = self._pending.get(threading.get_ident())
+        pending: _Pending | None = getattr(self._local, "pending", None)
         if pending is not None and not pending.empty:
             self._watch(pending)
 
     def finish(self) -> None:
         """Write out the unfinished lines of all threads."""
-        self._write_out(list(self._pending.values()))
+        self._write_out(list(self._unfinished))
 
     def retire(self) -> None:
         """Write text as it is from now on: whoever holds this stream can go on to use it."""
@@ -153,13 +156,19 @@ class LineStream(io.TextIOWrapper):
             self._alarm = None
 
     def _mine(self) -> _Pending:
-        me = threading.get_ident()
-        pending = self._pending.get(me)
+        pending: _Pending | None = getattr(self._local, "pending", None)
         if pending is None:
-            if len(self._pending) > MOST_THREADS:
-                self._pending = {k: v for k, v in self._pending.items() if not v.empty}
-            pending = self._pending[me] = _Pending()
+            pending = self._local.pending = _Pending()
         return pending
+
+    def _note(self, pending: _Pending) -> None:
+        """Keep what is unfinished, also when its thread ends; not of endlessly many threads."""
+        if pending.empty:
+            self._unfinished.discard(pending)
+            return
+        self._unfinished.add(pending)
+        if len(self._unfinished) > MOST_THREADS:
+            self.finish()
 
     def _drain(self, pending: _Pending) -> None:
         """Emit what is complete; what is printed while that happens waits for its turn."""
@@ -205,7 +214,7 @@ class LineStream(io.TextIOWrapper):
     def _wake(self) -> None:
         self._alarm = None
         now = monotonic()
-        waiting = [item for item in list(self._pending.values()) if item.touched]
+        waiting = [item for item in list(self._unfinished) if item.touched]
         old = [item for item in waiting if now - item.touched >= IDLE_SECONDS * 0.9]
         self._write_out(old)
         if len(old) < len(waiting):
@@ -216,6 +225,7 @@ class LineStream(io.TextIOWrapper):
             with self._lock:
                 texts, context = pending.rest(), pending.context
                 pending.touched, pending.context = 0.0, None
+                self._unfinished.discard(pending)
             run: Any = context.run if context is not None else _run
             for text in texts:
                 if text.text and not text.text.isspace():

@@ -1,0 +1,123 @@
+"""Files, folders, compressed files and standard input."""
+
+import gzip
+import io
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from obskit.story import reading
+from obskit.story.reading import Counts, SourceError, files, read
+
+LINES = [{"correlation_id": f"op-{n % 3}", "lc": n} for n in range(9)]
+TEXT = "".join(json.dumps(line) + "\n" for line in LINES).encode()
+
+
+def test_files_and_folders_are_read(tmp_path):
+    """A folder is read with all that is below, in the order of names, without hidden files."""
+    (tmp_path / "b.log").write_bytes(TEXT)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "deep.log").write_bytes(TEXT[: TEXT.index(b"\n") + 1])
+    (tmp_path / ".hidden").write_bytes(TEXT)
+
+    assert list(read([tmp_path])) == LINES + LINES[:1]
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path):
+    """Also as a part of its folder."""
+    path = tmp_path / "a.log"
+    path.write_bytes(TEXT)
+
+    assert list(read([path, tmp_path, str(path)])) == LINES
+
+
+def test_compressed_files_are_read(tmp_path):
+    """Known by their first bytes, whatever their name is."""
+    (tmp_path / "a.log.1").write_bytes(gzip.compress(TEXT))
+
+    assert list(read([tmp_path])) == LINES
+
+
+def test_a_torn_compressed_file_is_damaged(tmp_path):
+    """What can be read of it is read, and the damage is counted."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(TEXT)[:-12])
+    counts = Counts()
+    list(read([tmp_path], counts=counts))
+
+    assert counts.damaged == 1
+
+
+def test_everything_is_counted(tmp_path):
+    """Lines of ours, JSON of others, plain text, and torn lines."""
+    (tmp_path / "a.log").write_bytes(TEXT + b'{"a":1}\nhello\n\n{"correlation_id": "tor')
+    counts = Counts()
+    list(read([tmp_path], counts=counts))
+
+    assert counts == Counts(files=1, lines=13, ours=9, others=2, damaged=1)
+
+
+def test_a_needle_passes_over_all_others(tmp_path):
+    """Only lines that have these bytes are parsed."""
+    (tmp_path / "a.log").write_bytes(TEXT)
+
+    assert [line["lc"] for line in read([tmp_path], needle=b"op-1")] == [1, 4, 7]
+
+
+def test_standard_input_can_be_read_twice(monkeypatch):
+    """A pipe has no beginning to go back to, so it is kept."""
+    monkeypatch.setattr(reading, "_spool", [])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(TEXT))))
+
+    assert list(read(["-"])) == list(read(["-"])) == LINES
+    reading._kept.pop().close()
+
+
+def test_an_endless_line_does_not_fill_the_memory(tmp_path, monkeypatch):
+    """A file without line ends is read in pieces, which are damaged."""
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1000)
+    (tmp_path / "a.log").write_bytes(b'{"correlation_id":"' + b"x" * 10_000)
+    counts = Counts()
+
+    assert list(read([tmp_path], counts=counts)) == []
+    assert counts.lines > 5
+
+
+def test_lines_of_windows_are_read(tmp_path):
+    """A carriage return before the line end is no part of the line."""
+    (tmp_path / "a.log").write_bytes(TEXT.replace(b"\n", b"\r\n"))
+
+    assert list(read([tmp_path])) == LINES
+
+
+def test_a_missing_source_is_named(tmp_path):
+    """The first error says which one."""
+    with pytest.raises(SourceError, match=r"no such file or folder: .*nowhere"):
+        files([tmp_path / "nowhere"])
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    """A folder without files was probably a mistake."""
+    with pytest.raises(SourceError, match="no log files in the folder"):
+        files([tmp_path])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    """Permissions are the user's to give."""
+    path = tmp_path / "a.log"
+    path.write_bytes(TEXT)
+    path.chmod(0)
+
+    with pytest.raises(SourceError, match="cannot read"):
+        list(read([path]))
+
+
+def test_pipes_in_a_folder_are_left_alone(tmp_path):
+    """Opening one would wait forever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.log").write_bytes(TEXT)
+
+    assert list(read([tmp_path])) == LINES
