@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.services.ports import accepts, wait_until
 from tests.services.processes import environment
 from tests.source import ROOT
 
+README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
 COMMAND = [sys.executable, "-m", "obskit", "demo"]
 
 
@@ -63,6 +65,9 @@ def test_it_shows_a_mystery_and_solves_it(tmp_path):
     )
     assert len(text.splitlines()) < 100
     judge(found)
+    shown = README.partition("<!-- story of obskit demo -->")[2].partition("```text\n")[2]
+    told = (tmp_path / "obskit-demo" / "2-observed" / "story.txt").read_text(encoding="utf-8")
+    assert bare(told) == bare(shown.partition("```")[0]), "scripts/reference --story renews it"
     folders = {path.name for path in tmp_path.iterdir()}
     assert folders == {"obskit-demo", "obskit-demo-2"}
     for folder in folders:
@@ -70,6 +75,13 @@ def test_it_shows_a_mystery_and_solves_it(tmp_path):
         assert {path.name for path in told.iterdir()} == {
             "invoice.log", "invoice.metrics", "story.txt", "warehouse.log", "warehouse.metrics",
         }  # fmt: skip
+
+
+def bare(story):
+    """Return a story without what differs from run to run: IDs, times, and how wide they are."""
+    text = re.sub(r"\b[0-9a-f]{32}\b", "ID", story)
+    text = re.sub(r" [\w-]*…", "…", re.sub(r"\d[\d.:]*", "0", text))
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
 def judge(found):

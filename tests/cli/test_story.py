@@ -1,7 +1,7 @@
 """``obskit story`` as people call it: on files, on pipes, with and without an ID."""
 
 import json
-import subprocess
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +60,19 @@ def test_an_operation_is_found_by_what_people_have(story, logs, words):
 
     assert code == 1
     assert f"Story of {ID}" in out
+
+
+def test_the_id_may_come_last(story, logs):
+    """Nobody remembers which comes first."""
+    assert story(logs, ID) == story(ID, logs)
+
+
+def test_an_empty_pipe_is_said(start_process, obskit_command):
+    """Perhaps the command before it wrote nothing."""
+    output = start_process(*obskit_command, "story", "4bf9").wait()
+
+    assert output.returncode == 2
+    assert b"there is nothing to read" in output.stderr
 
 
 def test_without_an_id_what_failed_is_listed(story, logs):
@@ -178,12 +191,13 @@ def test_lines_are_read_from_a_pipe(start_process, obskit_command, logs):
     assert b"Culprit: warehouse" in named.stdout
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(obskit_command, logs, tmp_path):
+def test_a_reader_that_has_seen_enough_is_no_error(start_process, obskit_command, logs):
     """As in ``obskit story ID logs | head -1``."""
-    words = [*obskit_command, "story", ID, str(logs)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.close()
-        assert process.stderr.read() == b""
+    command = shlex.join([*obskit_command, "story", ID, str(logs)])
+    output = start_process("sh", "-c", f"{command} | head -n 1").wait()
+
+    assert output.stdout == f"Story of {ID}\n".encode()
+    assert output.stderr == b""
 
 
 def test_a_terminal_of_another_encoding_gets_readable_text(start_process, obskit_command, logs):

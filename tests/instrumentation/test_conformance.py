@@ -33,6 +33,13 @@ CALLED = pytest.mark.parametrize("name", [name for name in ROWS if name != "stru
 OBSKIT = str(ROOT / "src" / "obskit")
 
 
+@pytest.fixture(autouse=True)
+def fresh_failure():
+    """Let the one error of all exercises hold no frames of other tests."""
+    yield
+    FAILURE.__traceback__ = FAILURE.__context__ = None
+
+
 def targets_of(name):
     """Return hook, target and module of what a row stands around, as far as it is installed."""
     found = []

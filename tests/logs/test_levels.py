@@ -23,9 +23,8 @@ def test_the_nearest_name_counts():
     """A rule is for a logger and for those below it."""
     levels.configure("WARNING,shop=INFO, shop.db = DEBUG,urllib3=ERROR")
 
-    assert {name: levels.of(name).level for name in ("", "x", "shop", "shop.cart", "shop.db.pool")} == {
-        "": 30, "x": 30, "shop": 20, "shop.cart": 20, "shop.db.pool": 10,
-    }  # fmt: skip
+    names = ("", "x", "shop", "shop.cart", "shop.db.pool")
+    assert [levels.of(name).level for name in names] == [30, 30, 20, 20, 10]
     assert levels.of("shopping").level == 30
     assert levels.enabled("urllib3", 40)
     assert not levels.enabled("urllib3", 30)

@@ -13,7 +13,7 @@ from tests.logs.torture import strict
 def test_lines_come_from_all_doors_once(logged):
     """The native logger and logging lead to one log."""
     get_logger("a").info("one", x=1)
-    logging.getLogger("b").info("two", extra={"x": 2})
+    logging.getLogger("b").warning("two", extra={"x": 2})
 
     assert [(line["logger"], line["message"], line["x"]) for line in logged.lines] == [
         ("a", "one", 1), ("b", "two", 2),

@@ -124,7 +124,10 @@ def test_all_that_write_to_the_console_join(logged, factory):
     configure(JSON(), logger_factory=factory())
     structlog.get_logger("shop").info("x")
 
-    assert logged.line["logger"] == "shop"
+    line = logged.line
+    # Before 26.1, a logger of bytes cannot have a name.
+    has_name = hasattr(factory()("shop"), "__dict__") or hasattr(structlog.BytesLogger, "name")
+    assert line["logger"] == ("shop" if has_name else __name__)
 
 
 def test_a_file_stays_what_it_is(logged):

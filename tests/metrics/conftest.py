@@ -142,9 +142,7 @@ class Answered(NamedTuple):
 def get() -> Callable[..., Answered]:
     """Give a scraper."""
 
-    def scrape(
-        port: int, path: str = "/metrics", method: str = "GET", **headers: str
-    ) -> Answered:
+    def scrape(port: int, path: str = "/metrics", method: str = "GET", **headers: str) -> Answered:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}

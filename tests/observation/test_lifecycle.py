@@ -603,3 +603,83 @@ async def test_units_at_once_never_mix():
         return context.get()
 
     assert set(await asyncio.gather(*map(serve, range(200)))) == {None}
+
+
+def test_a_call_whose_callee_failed_in_this_process_goes_back_to_its_caller():
+    """The callee's context was kept for a server's line; the gateway goes on with its own."""
+    outer = request(x_correlation_id="outer")
+    clock.tick()
+    call = begin("GET", Kind.CLIENT, carrier={}, peer="here")
+    position = clock.current()
+    inner = request(x_correlation_id="inner")
+    observation.finish(inner, ValueError())
+    observation.leave(inner, keep=True)
+    context.bind(order=7)
+    observation.end(call)
+
+    assert context.get().span_id == outer.context.span_id
+    assert clock.current() is position
+
+
+def test_an_entry_that_ends_under_a_finished_one_leaves_nothing():
+    """What was kept of the inner one does not outlive the outer one."""
+    outer = request(x_correlation_id="outer")
+    inner = request(x_correlation_id="inner")
+    observation.finish(inner, ValueError())
+    observation.leave(inner, keep=True)
+    observation.end(outer)
+
+    assert (context.get(), clock.current()) == (None, None)
+
+
+def test_an_entry_whose_context_was_cleared_leaves_no_clock():
+    """Somebody has detached it already."""
+    work = request()
+    clock.tick()
+    context.attach(None)
+    observation.end(work)
+
+    assert (context.get(), clock.current()) == (None, None)
+
+
+def test_a_step_whose_context_was_cleared_leaves_it_so():
+    """It brings nothing back."""
+    request()
+    step = begin("step")
+    context.attach(None)
+    observation.end(step)
+
+    assert context.get() is None
+
+
+def test_extracting_believes_what_it_is_given():
+    """Who asks for it has decided that already."""
+    propagation.configure(propagation.Policy(trust="edge"))
+
+    assert observation.extract({"x-correlation-id": "c-1"}).correlation_id == "c-1"
+
+
+def test_only_calls_count_as_calls():
+    """Neither steps nor entries, and a call may have nothing to carry its identity in."""
+    work = request()
+    observation.end(begin("step"))
+    observation.end(begin("GET", Kind.CLIENT, peer="db"))
+    observation.finish(work)
+
+    assert work.context.unit.call_count == 1
+    assert not health.internal_errors
+
+
+def test_a_carrier_that_knows_no_case_is_written_by_name():
+    """Only a plain dict can hold one header in two spellings."""
+
+    class Headers(dict):
+        def __delitem__(self, name):
+            raise AssertionError(name)
+
+    request()
+    carrier = Headers({"x-correlation-id": "old"})
+    observation.inject(carrier)
+
+    assert carrier["X-Correlation-ID"]
+    assert not health.internal_errors

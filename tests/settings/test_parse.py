@@ -1,6 +1,7 @@
 """How the text of a setting becomes its value."""
 
 import math
+import signal
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ PARSERS = {
     "port": parse.port,
     "propagators": parse.propagators,
     "ratio": parse.ratio,
+    "signal_name": parse.signal_name,
     "size": parse.size,
     "stream": parse.stream,
 }
@@ -97,3 +99,32 @@ def test_a_descriptor_has_a_number(text):
     """What looks like a descriptor is one."""
     with pytest.raises(ValueError, match="must be stdout"):
         parse.stream(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("sigusr2", "SIGUSR2"), ("SIGRTMIN+1", "SIGRTMIN+1"), ("SIGHUP", "SIGHUP")]
+)
+def test_a_signal_has_a_name(text, name):
+    """Signals are given by name, real-time ones by their distance from the first."""
+    assert parse.signal_name(text) == name
+    assert parse.signal_number(name) in signal.valid_signals()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10",
+        "USR1",
+        "SIG_DFL",
+        "SIGNAL",
+        "SIGRTMIN+",
+        "SIGRTMIN+99",
+        "SIGRTMIN+x",
+        "SIGKILL",
+        "SIGSTOP",
+    ],
+)
+def test_what_is_no_signal_to_handle_is_refused(text):
+    """A slip is told with what would be right."""
+    with pytest.raises(ValueError, match=r"must be .* such as SIGRTMIN\+1"):
+        parse.signal_name(text)

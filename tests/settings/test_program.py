@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obskit.settings import LAUNCH, Launch, launch, program_name, stream_name
+from obskit.settings import LAUNCH, Launch, kubernetes, launch, program_name, stream_name
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,13 @@ def test_a_stream_is_named_by_its_file():
     for descriptor in (read_end, write_end, copy):
         os.close(descriptor)
     assert stream_name(copy) == ""
+
+
+def test_the_downward_api_is_read():
+    """Pod, namespace and node are known by the names that manifests usually give them."""
+    assert kubernetes({}) == {}
+    assert kubernetes({"POD_NAME": "", "K8S_POD_NAME": "shop-1", "MY_POD_NAME": "other"}) == {
+        "pod": "shop-1"
+    }
+    found = kubernetes({"NODE_NAME": "n1", "POD_NAMESPACE": "prod", "POD_NAME": "shop-1"})
+    assert list(found.items()) == [("pod", "shop-1"), ("namespace", "prod"), ("node", "n1")]

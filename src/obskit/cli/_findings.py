@@ -170,7 +170,7 @@ def _request(case: Case, lines: Sequence[dict[str, object]]) -> Check:
     says = f"{len(answers)} x GET {first.url}, status {_statuses(answers)}"
     if faults:
         return Check(name, "bad", says, tuple(dict.fromkeys(faults)))
-    header = "the ID came back in the header"
+    header = "the ID came back"
     if not carried:
         return Check(name, "note", f"{says}: {header}; no line was due")
     return Check(name, "ok", f"{says}: {header}, and is on {carried} lines")

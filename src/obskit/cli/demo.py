@@ -21,6 +21,7 @@ from obskit.cli._shop import Service, Shop
 WELL, WRONG_USE = 0, 2
 SECONDS_BEHIND = 42.0
 FOLDER = "obskit-demo"
+WIDTH = 98
 MOST_FOLDERS = 100
 ALL_WRITTEN_WITHIN = 5.0
 
@@ -215,7 +216,7 @@ def _tell(lines: list[Line], chosen: Told, folder: Path, say: Say) -> Any:
     from obskit import story
 
     told = story.tell(lines, chosen.correlation_id)
-    text = story.render_text(told)
+    text = story.render_text(told, width=WIDTH)
     (folder / "story.txt").write_text(text, encoding="utf-8")
     say(f"  $ obskit story {chosen.correlation_id} {shlex.quote(str(folder))}\n")
     for line in text.splitlines():

@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"obskit run: {error}\n")
         return 2
     environ = environment(command, os.environ | chosen)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
+        stream.flush()
     try:
         os.execve(program, command, environ)
     except OSError as error:

@@ -77,8 +77,10 @@ def _understood(arguments: argparse.Namespace) -> tuple[str | None, str | None, 
         field, equals, wanted = arguments.field.partition("=")
         if not equals or not field or not wanted:
             raise WrongUse("--field wants NAME=VALUE, as in --field order_id=CD-7")
-    elif words and not _is_source(words[0], alone=len(words) == 1):
-        wanted, *words = words
+    elif names := [word for word in words if not _is_source(word, alone=len(words) == 1)]:
+        # Whichever comes first: `obskit story logs/ ID` means the same.
+        wanted = words[0] if words[0] in names else names[0]
+        words.remove(wanted)
     if not words and sys.stdin.isatty():
         raise WrongUse("no logs: name files or folders, or pipe them in")
     return wanted, field, words or ["-"]
@@ -116,14 +118,12 @@ def _width(arguments: argparse.Namespace) -> int:
 
 def _table(sources: list[str], arguments: argparse.Namespace) -> int:
     from obskit import story
+    from obskit.story.search import nothing_of_ours
 
     counts = story.Counts()
     stories = story.failures(sources, everything=arguments.all, counts=counts)
     if not counts.ours:
-        raise WrongUse(
-            f"no line of obskit in {counts.lines:,} lines:"
-            " are these the logs of a program that ran under `obskit run`?"
-        )
+        raise WrongUse(nothing_of_ours(counts))
     rows = [_summary(one) for one in stories]
     if arguments.json:
         _write(json.dumps(rows, indent=2) + "\n")

@@ -150,6 +150,15 @@ class Response:
             return body
         return SizedBody(self, body) if isinstance(body, Sized) else Body(self, body)
 
+    def passes(self, size: int) -> None:
+        """Note that the server gets *size* bytes; with the last of them the response is over.
+
+        A client that knows its length has it all before the server asks for more.
+        """
+        self.sent += size
+        if self.expected is not None and self.sent >= self.expected:
+            _served.finish(self.served)
+
     def end(self) -> None:
         """End the observation; whoever has all bytes finds it counted.
 
@@ -212,7 +221,7 @@ class Body:
             chunk = self._elsewhere(self._next)
         else:
             chunk = self._next()
-        self._response.sent += len(chunk)
+        self._response.passes(len(chunk))
         return chunk
 
     def _next(self) -> bytes:

@@ -31,6 +31,7 @@ def by_logging(
             shown = error if isinstance(error, BaseException) else None
             target.log(level, "%s", text, exc_info=shown, stacklevel=_frames())
     except Exception as fault:
+        health.lose("logs", "internal error")
         health.internal_error("logs.bare", fault)
 
 

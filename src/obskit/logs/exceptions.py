@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obskit.logs import frames
@@ -64,7 +65,7 @@ def describe(error: BaseException) -> Description:
         kind, message = _type(error), _message(error)
         text = _Text()
         _write_chain(error, text, "", 0)
-        return Description(kind, message, _fingerprint(text.marks), "\n".join(text.lines))
+        return Description(kind, message, _fingerprint(*text.marks), "\n".join(text.lines))
     except Exception:
         return _least(error)
 
@@ -178,7 +179,8 @@ def _safely(value: object) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
-def _fingerprint(marks: list[str]) -> str:
+@lru_cache(maxsize=1024)
+def _fingerprint(*marks: str) -> str:
     try:
         from hashlib import blake2b
     except ImportError:  # the interpreter is about to end
@@ -206,7 +208,7 @@ def _of_printed(printed: Printed) -> Description:
     marks: list[str] = []
     _write_printed(printed, lines, marks, "")
     last = printed.links[-1]
-    return Description(last.type, last.message, _fingerprint(marks), "\n".join(lines))
+    return Description(last.type, last.message, _fingerprint(*marks), "\n".join(lines))
 
 
 def _write_printed(printed: Printed, lines: list[str], marks: list[str], label: str) -> None:

@@ -43,6 +43,10 @@ class JsonFormatter(BaseJsonFormatter):
     def __init__(self, *args: Any, **options: Any) -> None:
         for name in _FOR_ENCODERS:
             options.pop(name, None)
+        # Earlier versions of the base do not know these.
+        self._defaults = options.pop("defaults", None) or {}
+        self._as_lines = options.pop("exc_info_as_array", False)
+        options.pop("stack_info_as_array", None)
         super().__init__(*args, **options)
         self._facts: dict[str, Any] | None = None
         self._made_for: object = None
@@ -74,7 +78,7 @@ class JsonFormatter(BaseJsonFormatter):
         asked = self._asked(record)
         room = LONGEST_LINE - len(json.dumps(line)) - len(json.dumps(asked))
         line["message"], fields = budget.fit(message, fields, room, json.dumps)
-        return self._renamed({**self.defaults, **line, **asked, **fields, **self.static_fields})
+        return self._renamed({**self._defaults, **line, **asked, **fields, **self.static_fields})
 
     def _constant(self) -> dict[str, Any]:
         """Return what is the same on all lines of a process, which may be a forked one."""
@@ -92,7 +96,7 @@ class JsonFormatter(BaseJsonFormatter):
         return carefully(None, "", values, None, None)[1] if values else values
 
     def _renamed(self, line: dict[str, Any]) -> dict[str, Any]:
-        if self.exc_info_as_array and "error_stack" in line:
+        if self._as_lines and "error_stack" in line:
             line["error_stack"] = line["error_stack"].split("\n")
         names = {NAMES.get(old, old): new for old, new in self.rename_fields.items()}
         if isinstance(self.timestamp, str):

@@ -42,6 +42,9 @@ def adopt(module: Any) -> None:
             factory.__call__ = _naming(factory.__call__)
     if hasattr(native, "_maybe_interpolate"):
         native._maybe_interpolate = _interpolating(native._maybe_interpolate)
+    elif hasattr(native, "LEVEL_TO_FILTERING_LOGGER"):  # in earlier versions each method does it
+        for cls in set(native.LEVEL_TO_FILTERING_LOGGER.values()):
+            _merge_first(cls)
 
 
 def _as_theirs(function: Any) -> Any:
@@ -209,6 +212,22 @@ def _interpolating(previous: Callable[..., str]) -> Callable[..., str]:
             return f"{text_of(event)} {_represented(args)}"
 
     return interpolate
+
+
+def _merge_first(cls: Any) -> None:
+    merged = _interpolating(lambda event, args: event % args if args else event)
+    for level in events.LEVELS:
+        for name in (level, "a" + level):
+            method = cls.__dict__.get(name)
+            if method is not None and level != "log":
+                setattr(cls, name, _as_theirs(_merging(method, merged)))
+
+
+def _merging(method: Callable[..., Any], merged: Callable[..., str]) -> Callable[..., Any]:
+    def merge(self, event=None, *args, **fields):  # type: ignore[no-untyped-def]
+        return method(self, merged(event, args), **fields)
+
+    return merge
 
 
 def _represented(args: tuple[Any, ...]) -> str:

@@ -131,15 +131,22 @@ def _suggestion(sources: list[str | Path], wanted: str) -> str:
         if len(known) < MOST_KNOWN and isinstance(line.get("correlation_id"), str):
             known[line["correlation_id"]] = None
     if not counts.ours:
-        return (
-            f"no line of obskit in {counts.lines:,} lines of {counts.files:,} files:"
-            " are these the logs of a program that ran under `obskit run`?"
-        )
+        return nothing_of_ours(counts)
     if not known:
         return f"none of the {counts.ours:,} lines of obskit belongs to an operation"
     close = difflib.get_close_matches(wanted, known, MOST_SUGGESTIONS, 0.6)
     start = f"no operation {wanted!r} among {len(known):,}"
     return f"{start}; did you mean {' or '.join(close)}?" if close else start
+
+
+def nothing_of_ours(counts: Counts) -> str:
+    """Say that there is no line of obskit, and what may be the reason."""
+    if not counts.lines:
+        return "there is nothing to read: name files or folders, or pipe logs in"
+    return (
+        f"no line of obskit in {counts.lines:,} lines of {counts.files:,} files:"
+        " are these the logs of a program that ran under `obskit run`?"
+    )
 
 
 def failures(

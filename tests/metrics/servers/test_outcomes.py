@@ -214,8 +214,6 @@ def test_a_websocket_is_counted_once(uvicorn):
         assert client.recv() == "hello"
     samples = served.until(lambda found: total(found) == 1)
 
-    found = counted(
-        samples, http_route="/chat", outcome="ok", http_response_status_code="101"
-    )
+    found = counted(samples, http_route="/chat", outcome="ok", http_response_status_code="101")
     assert list(found.values()) == [1]
     assert not any(name.startswith("http_server_request_duration") for name in samples)

@@ -159,9 +159,7 @@ def test_workers_killed_again_and_again_lose_nothing(service, temporary):
 
 def test_workers_that_are_replaced_leave_their_counts(gunicorn, temporary):
     """With max_requests each worker lives for ten requests, and no count is lost."""
-    served = gunicorn(
-        FLASK, "--workers", "2", "--max-requests", "10", "--log-level", "critical"
-    )
+    served = gunicorn(FLASK, "--workers", "2", "--max-requests", "10", "--log-level", "critical")
     first = set(served.workers())
     load = Load(served.port)
     with load:

@@ -75,12 +75,19 @@ def _plain(event: Mapping[str, Any]) -> str:
         f"{rest.pop('timestamp')} [{rest.pop('level'):<{LEVEL_WIDTH}}] "
         f"{rest.pop('event'):<{MESSAGE_WIDTH}} [{rest.pop('logger')}]"
     )
-    return " ".join((head, *(f"{name}={_quoted(value)}" for name, value in rest.items())))
+    return " ".join((head, *(f"{name}={value!r}" for name, value in rest.items())))
 
 
-def _quoted(value: object) -> str:
-    text = str(value)
-    return repr(text) if _NEEDS_QUOTES.search(text) else text
+class _Shown:
+    """A value as it is to be shown: versions of structlog differ in when they quote."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = repr(text) if _NEEDS_QUOTES.search(text) else text
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def _event(line: Line) -> Line:
@@ -92,7 +99,7 @@ def _event(line: Line) -> Line:
         "logger": safe(line["logger"]),
     }
     if "correlation_id" in line:
-        event["correlation_id"] = safe(line["correlation_id"][:SHORT_ID])
+        event["correlation_id"] = _Shown(safe(line["correlation_id"][:SHORT_ID]))
     for name, value in line.items():
         if name not in HIDDEN:
             shown = safe(name)
@@ -107,9 +114,9 @@ def _time(timestamp: str) -> str:
 
 def _value(value: Any) -> Any:
     if isinstance(value, str):
-        return safe(value)
+        return _Shown(safe(value))
     if isinstance(value, (dict, list)):
-        return safe(json.dumps(value, ensure_ascii=False))
+        return _Shown(safe(json.dumps(value, ensure_ascii=False)))
     return value
 
 
