@@ -66,7 +66,9 @@ def test_output_that_is_read_is_the_same(start_process, obskit_command, tmp_path
         answers.append(output)
     bare, ours = answers
     expected = [json.loads(line) for line in bare.stdout.splitlines() if line[:2] == b'["']
-    said = [line["message"] for line in lines(ours.stdout) if line["logger"] == "stdout"]
+    # What the child prints beside its errors, where these are read, is left as it is.
+    raw = b"".join(line for line in ours.stdout.splitlines(True) if line[:1] == b"{")
+    said = [line["message"] for line in lines(raw) if line["logger"] == "stdout"]
     read = [json.loads(text) for text in said if text[:2] == '["']
 
     assert [len(expected), len(read)] == [6, 6]
