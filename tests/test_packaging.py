@@ -96,6 +96,15 @@ def test_the_wheel_holds_every_file_of_the_library(wheel):
     must_be_empty(name for name in names if not name.startswith("obskit/"))
 
 
+def test_the_demo_works_from_the_wheel(installed):
+    """The example shop is part of what people install."""
+    script = "from obskit.cli import _shop; print(*_shop.programs().iterdir(), sep='\\n')"
+    paths = [Path(line) for line in run(installed, "-c", script).splitlines()]
+
+    assert {"invoice.py", "warehouse.py", "README.md"} <= {path.name for path in paths}
+    assert all(path.is_relative_to(installed.parents[1]) for path in paths)
+
+
 def test_the_wheel_carries_its_licence_and_notices(wheel):
     """The papers of the licence travel with the code."""
     names = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name}

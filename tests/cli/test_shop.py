@@ -24,8 +24,9 @@ def test_what_is_missing_is_named(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_shop_sells_and_is_gone_afterwards(tmp_path):
-    """Orders get their answers, and no process and no port is left."""
+def test_the_shop_sells_and_is_gone_afterwards(tmp_path, monkeypatch):
+    """Orders get their answers, also behind a proxy, and no process and no port is left."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{reserve_port()}")
     with _shop.running(Shop(tmp_path, observed=False)) as services:
         answers = _shop.order_all(services[0].port)
         ports = [service.port for service in services]

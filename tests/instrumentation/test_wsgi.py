@@ -38,6 +38,26 @@ def test_an_answer_is_observed_and_has_the_id(observed):
     assert clock.current() is None
 
 
+def test_who_has_all_bytes_is_counted(observed):
+    """Where the length is known the response is over before its last bytes are handed over."""
+
+    def chunks():
+        yield b"half"
+        assert not observed
+        yield b"rest"
+
+    app = app_of(chunks, headers=[*HEADERS, ("Content-Length", "8")])
+    body = Middleware(app)(environ("/"), lambda *_: None)
+    parts = [next(body), next(body)]
+
+    assert parts == [b"half", b"rest"]
+    assert [work.outcome for work in observed] == ["ok"]
+    assert list(body) == []
+    body.close()
+    assert len(observed) == 1
+    assert context.get() is None
+
+
 def test_a_correlation_header_of_the_application_is_replaced(observed):
     """One header, ours; the application's list stays as it is."""
     theirs = [("A", "1"), ("x-correlation-id", "x"), ("X-Correlation-ID", "y")]
@@ -386,6 +406,7 @@ def test_a_broken_route_function_is_contained(observed, broken):
 
 def test_nothing_is_kept_when_the_request_is_over(observed):
     """A body that is garbage takes its request along."""
+    before = {id(one) for one in gc.get_objects() if type(one) is _wsgi.Response}
     app = app_of(lambda: iter([b"x"]))
     answer = Answer(Middleware(app), environ())
     answer.read()
@@ -393,5 +414,6 @@ def test_nothing_is_kept_when_the_request_is_over(observed):
     app.seen = None
     del answer
     gc.collect()
+    after = [one for one in gc.get_objects() if type(one) is _wsgi.Response]
 
-    assert not [one for one in gc.get_objects() if type(one) is _wsgi.Response]
+    assert not [one for one in after if id(one) not in before]

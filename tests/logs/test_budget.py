@@ -90,11 +90,18 @@ def test_no_room_at_all_is_no_error():
 
 _plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=200),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=10), inner),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=10), inner, max_size=5)
+    ),
+    max_leaves=10,
 )
 
 
-@given(st.dictionaries(st.text(max_size=30), _plain), st.text(max_size=500), st.integers(150, 2000))
+@given(
+    st.dictionaries(st.text(max_size=30), _plain, max_size=10),
+    st.text(max_size=500),
+    st.integers(150, 2000),
+)
 def test_whatever_is_given_fits_and_is_accounted_for(fields, message, room):
     """The result is never too long, and says exactly how many bytes went."""
     fields.pop(budget.TRUNCATED, None)

@@ -313,7 +313,8 @@ def test_an_error_at_the_very_end_is_described(start_process):
     code = (
         "import obskit.logs.exceptions as exceptions\n"
         "class Last:\n"
-        "    def __init__(self, write):\n        self.describe, self.write = exceptions.describe, write\n"
+        "    def __init__(self, write):\n"
+        "        self.describe, self.write = exceptions.describe, write\n"
         "    def __del__(self):\n"
         "        try:\n            1 / 0\n"
         "        except ZeroDivisionError as error:\n"

@@ -92,7 +92,7 @@ for _ in range(20):
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
 page = scraped(lambda page: True)
-print(json.dumps([line for line in page.splitlines() if line.startswith("http_server_requests_t")]))
+print(json.dumps([one for one in page.splitlines() if one.startswith("http_server_requests")]))
 """)
 
     assert told[0].endswith(" 21.0")

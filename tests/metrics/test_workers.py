@@ -350,10 +350,13 @@ def test_a_child_with_another_name_counts_for_itself(run):
 import subprocess
 serve()
 os.waitpid(child(serve), 0)
-code = "from obskit import settings, metrics; metrics.configure(settings.resolve({'service': %r}));" \\
-    "print(metrics.status()['folder'])"
+code = '''
+from obskit import settings, metrics
+metrics.configure(settings.resolve({"service": %r}))
+print(metrics.status()["folder"])
+'''
 folders = [
-    subprocess.run([sys.executable, "-c", code % name], capture_output=True, text=True).stdout.strip()
+    subprocess.check_output([sys.executable, "-c", code % name], text=True).strip()
     for name in ("shop", "warehouse")
 ]
 tell(mine=metrics.status()["folder"], folders=folders)

@@ -22,11 +22,17 @@ def own_stream(wanted: str) -> str | None:
     """Return where lines may go without being read as a child's answer; None for nowhere.
 
     A log that is bare goes to stderr: where that is read by a parent, none of it may change.
+    A stream that is closed is nobody's.
     """
     own = settings.launch().streams
     if not own or (wanted not in ("stdout", "stderr") and not wanted.startswith("fd:")):
         return wanted
-    if settings.stream_name(2) not in own:
+    errors = settings.stream_name(2)
+    if errors and errors not in own:
         return None
     descriptor = {"stdout": 1, "stderr": 2}.get(wanted) or int(wanted[3:])
-    return wanted if settings.stream_name(descriptor) in own else "stderr"
+    if settings.stream_name(descriptor) in own:
+        return wanted
+    if errors:
+        return "stderr"
+    return "stdout" if settings.stream_name(1) in own else None

@@ -156,8 +156,10 @@ def free_port() -> int:
 
 
 def _start(shop: Shop, name: str, port: int, words: list[str], more: Mapping[str, str]) -> Service:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("OBSKIT_")}
+    given = dict(os.environ)
+    environ = {name: value for name, value in given.items() if not name.startswith("OBSKIT_")}
     environ |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1")
     command = [sys.executable, "-m", *words]
     metrics_port = None
     if shop.observed:

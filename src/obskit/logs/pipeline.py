@@ -84,55 +84,65 @@ def emit(
     try:
         if _writer is None:
             by_logging(level, logger, message, fields, error, stack)
-            return
-        here = _get()
-        rendered = _outside if here is None else here.rendered
-        if rendered is None or rendered[0] is not _process:
-            rendered = _render(here)
-        values: dict[str, Any] | None = None
-        text = body = b""
-        if (
-            type(message) is str
-            and _plain.issuperset(fields)
-            and _SCALARS.issuperset(map(type, fields.values()))
-            and stack is None
-            and (not rendered[4] or rendered[4].isdisjoint(fields))
-        ):
-            try:
-                text, body = _dumps(message), _dumps(fields, None, _newline)
-                if body.find(b"null") > 0 and has_strange_number(fields):
-                    body = b""
-                elif error is not None:
-                    error = described(error)
-                    body = _with_error(body, error)
-            except Exception:
-                body = b""
-        after = rendered[3]
-        if not body:
-            message, values = carefully(here, message, fields, error, stack)
-            text, body = _dumps(message), _dumps(values, None, _newline)
-            _learn(fields)
-            after = rendered[2]
-        micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
-        second = micros // 1_000_000
-        prefix = _prefixes[second]
-        head = f"{prefix}{micros - second * 1_000_000:06d}{_after_time[level]}".encode()
-        name = _loggers[logger]
-        # The number is taken last: a line that has one is written or counted.
-        clocks = _tick()
-        if clocks:
-            clocks = f",{clocks}"
-        line = b"".join(
-            (head, text, name, rendered[1], clocks.encode(), after, _COMMA[len(body) > 3], body[1:])
-        )
-        if len(line) > _longest:
-            line = _shortened(here, (head, name, rendered, clocks), message, fields, values, error)
-        _write(line)
+        else:
+            _write(_line(level, logger, message, fields, error, stack, when_ns))
     except Exception as fault:
         contain(fault)
     except BaseException:
         health.lose("logs", "interrupted")
         raise
+
+
+def _line(
+    level: int,
+    logger: str,
+    message: Any,
+    fields: Mapping[str, Any],
+    error: Error | None,
+    stack: str | None,
+    when_ns: int | None,
+) -> bytes:
+    here = _get()
+    rendered = _outside if here is None else here.rendered
+    if rendered is None or rendered[0] is not _process:
+        rendered = _render(here)
+    _, before, synthetic, after, names = rendered
+    values, text, body = None, b"", b""
+    if (
+        type(message) is str
+        and _plain.issuperset(fields)
+        and _SCALARS.issuperset(map(type, fields.values()))
+        and stack is None
+        and (not names or names.isdisjoint(fields))
+    ):
+        try:
+            text, body = _dumps(message), _dumps(fields, None, _newline)
+            if body.find(b"null") > 0 and has_strange_number(fields):
+                body = b""
+            elif error is not None:
+                error = described(error)
+                body = _with_error(body, error)
+        except Exception:
+            body = b""
+    if not body:
+        message, values = carefully(here, message, fields, error, stack)
+        text, body = _dumps(message), _dumps(values, None, _newline)
+        _learn(fields)
+        after = synthetic
+    micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
+    second = micros // 1_000_000
+    prefix = _prefixes[second]
+    head = f"{prefix}{micros - second * 1_000_000:06d}{_after_time[level]}".encode()
+    name = _loggers[logger]
+    # The number is taken last: a line that has one is written or counted.
+    clocks = _tick().encode()
+    if clocks:
+        clocks = b"," + clocks
+    line = b"".join((head, text, name, before, clocks, after, _COMMA[len(body) > 3], body[1:]))
+    if len(line) > _longest:
+        fixed = head, name, before, clocks, synthetic
+        line = _shortened(here, fixed, message, fields, values, error)
+    return line
 
 
 def _with_error(body: bytes, error: Error) -> bytes:
@@ -149,7 +159,7 @@ def _learn(fields: Mapping[str, Any]) -> None:
 
 def _shortened(
     here: Context | None,
-    pieces: tuple[bytes, bytes, Rendered, str],
+    fixed: tuple[bytes, bytes, bytes, bytes, bytes],
     message: Any,
     fields: Mapping[str, Any],
     values: dict[str, Any] | None,
@@ -158,14 +168,13 @@ def _shortened(
     """Return the line with its values so short that it fits."""
     from obskit.logs import budget
 
-    head, name, rendered, clocks = pieces
     if values is None:
         message, values = carefully(here, message, fields, error, None)
-    start = head, name, rendered[1], clocks.encode(), rendered[2]
-    room = _longest - sum(map(len, start)) - 2
+    room = _longest - sum(map(len, fixed)) - 2
     message, values = budget.fit(message, values, room, _dumps)
     body = _dumps(values, None, _newline)
-    return b"".join((head, _dumps(message), *start[1:], _COMMA[len(body) > 3], body[1:]))
+    head, *rest = fixed
+    return b"".join((head, _dumps(message), *rest, _COMMA[len(body) > 3], body[1:]))
 
 
 def _render(here: Context | None) -> Rendered:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from obskit.metrics import exemplars, lifecycle
+from obskit.metrics import exemplars, lifecycle, values
 from obskit.metrics.budget import Key, counts, table
 from obskit.observation import Observation, dependency
 
@@ -89,59 +90,146 @@ class Red:
 class Meter:
     """Keep the metrics of one recipe."""
 
-    __slots__ = ("_active", "_durations", "_ingress", "_read", "_requests", "_rows")
+    __slots__ = ("_active", "_durations", "_ingress", "_read", "_requests", "_rows", "_running")
 
     def __init__(self, recipe: Recipe) -> None:
         self._read = _reader(recipe.labels)
-        self._active = table(recipe.active) if recipe.active else None
-        self._durations = table(recipe.duration, Duration) if recipe.duration else None
+        self._active = table(recipe.active, _adder) if recipe.active else None
         # Looked up directly where time counts; what is not among them yet, the table admits.
-        self._rows = self._durations.rows if self._durations is not None else {}
+        self._running = self._active.rows if self._active is not None else {}
+        self._durations = table(recipe.duration, Duration) if recipe.duration else None
         self._requests = Requests(recipe.requests) if recipe.requests else None
         self._ingress = Ingress() if recipe.ingress else None
+        self._rows: dict[Any, Row] = {}
 
     def start(self, observation: Observation) -> None:
         """Count *observation* as running."""
         if self._active is not None:
-            self._active.row((observation.labels["http_request_method"],)).inc()
+            key = (observation.labels["http_request_method"],)
+            (self._running.get(key) or self._active.row(key))(1.0)
 
     def end(self, observation: Observation) -> None:
         """Count *observation* as done."""
-        if self._active is not None:
-            self._active.row((observation.labels["http_request_method"],)).dec()
-        key = (*self._read(observation), observation.outcome)
-        if self._durations is not None:
-            (self._rows.get(key) or self._durations.row(key)).observe(observation)
+        here = observation.context
+        if observation.outcome != "ok" or here is None or observation.invalid_id:
+            self._count(observation)
+            return
+        key: Any = self._read(observation)
         if self._ingress is not None:
-            caller = self._ingress.count(observation)
+            unit = here.unit
+            key = (
+                key, observation.status, unit.correlation_source,
+                unit.caller if unit.trusted else None, unit.synthetic is None,
+            )  # fmt: skip
+        row = self._rows.get(key)
+        if row is None:
+            changes = self._count(observation)
+            if changes is not None:
+                self._rows[key] = Row(*changes)
+        elif not row.count(observation):
+            self._count(observation)
+
+    def _count(self, observation: Observation) -> tuple[Duration | None, list[Any]] | None:
+        """Count *observation* one metric after the other, and return what has changed.
+
+        Nothing is returned where the budget is used up, which is said of each observation.
+        """
+        key = (*self._read(observation), observation.outcome)
+        kept: list[Any] = []
+        duration = None
+        if self._active is not None:
+            running = (observation.labels["http_request_method"],)
+            self._active.row(running)(-1.0)
+            kept.append((self._running.get(running), -1.0))
+        if self._durations is not None:
+            duration = self._durations.row(key)
+            duration.observe(observation)
+            if key not in self._durations.rows:
+                kept.append((None, 1.0))
+        if self._ingress is not None:
+            caller, row = self._ingress.count(observation)
+            kept.append((row, 1.0))
             if self._requests is not None:
-                self._requests.count(observation, key, caller)
+                kept.append((self._requests.count(observation, key, caller), 1.0))
+        return _changes(duration, kept)
+
+
+class Row:
+    """Count what went well under all its labels at once: most of what there is to count."""
+
+    __slots__ = ("_bounds", "_buckets", "_duration", "_steady", "_sum")
+
+    def __init__(self, duration: Duration | None, steady: list[tuple[values.Value, float]]) -> None:
+        self._duration = duration
+        self._steady = steady
+        if duration is not None:
+            self._sum, self._bounds = duration.child._sum, duration.child._upper_bounds
+            self._buckets = [(bucket, 1.0) for bucket in duration.child._buckets]
+
+    def count(self, observation: Observation) -> bool:
+        """Count *observation*; False if it deserves an exemplar, then nothing is counted."""
+        duration = self._duration
+        if duration is None:
+            values.add(self._steady)
+            return True
+        took = observation.duration_ns
+        if (
+            took > duration.slowest_ns
+            or observation.started_ns + took - duration.exemplar_ns >= EXEMPLAR_PAUSE_NS
+        ):
+            return False
+        seconds = took / 1e9
+        bucket = self._buckets[bisect_left(self._bounds, seconds)]
+        values.add((*self._steady, (self._sum, seconds), bucket))
+        return True
+
+
+def _changes(
+    duration: Duration | None, rows: list[tuple[Any, float]]
+) -> tuple[Duration | None, list[tuple[values.Value, float]]] | None:
+    """Return the values behind *rows*; None where there are none of ours for one of them."""
+    steady = []
+    for row, amount in rows:
+        owner = getattr(row, "__self__", None)
+        value = getattr(owner, "_value", owner)
+        if type(value) is not values.Value:
+            return None
+        steady.append((value, amount))
+    if duration is not None and type(duration.child._sum) is not values.Value:
+        return None
+    return duration, steady
+
+
+def _adder(gauge: Any) -> Callable[[float], None]:
+    """Return what adds to *gauge*, without the checks that a metric of ours needs not."""
+    add: Callable[[float], None] = gauge._value.inc
+    return add
 
 
 class Duration:
     """One child of a histogram of durations, with its exemplar."""
 
-    __slots__ = ("_exemplar_ns", "_observe", "_slowest_ns")
+    __slots__ = ("child", "exemplar_ns", "slowest_ns")
 
     def __init__(self, child: Any) -> None:
-        self._observe = child.observe
-        self._exemplar_ns = -EXEMPLAR_PAUSE_NS
-        self._slowest_ns = 0
+        self.child = child
+        self.exemplar_ns = -EXEMPLAR_PAUSE_NS
+        self.slowest_ns = 0
 
     def observe(self, observation: Observation) -> None:
         """Count the duration; give it an exemplar if it failed, is slow, or none is recent."""
         took = observation.duration_ns
         now = observation.started_ns + took
         if (
-            took <= self._slowest_ns
-            and now - self._exemplar_ns < EXEMPLAR_PAUSE_NS
+            took <= self.slowest_ns
+            and now - self.exemplar_ns < EXEMPLAR_PAUSE_NS
             and observation.outcome == "ok"
         ):
-            self._observe(took / 1e9)
+            self.child.observe(took / 1e9)
             return
-        self._exemplar_ns = now
-        self._slowest_ns = took
-        self._observe(took / 1e9, exemplars.labels(observation.context, observation.outcome))
+        self.exemplar_ns = now
+        self.slowest_ns = took
+        self.child.observe(took / 1e9, exemplars.labels(observation.context, observation.outcome))
 
 
 class Ingress:
@@ -154,18 +242,18 @@ class Ingress:
         self._rows = self._sources.rows
         self._invalid = counts("obskit_correlation_invalid_total")
 
-    def count(self, observation: Observation) -> str:
-        """Count the source of *observation* and return its caller, if that can be believed."""
+    def count(self, observation: Observation) -> tuple[str, Any]:
+        """Count the source of *observation*; return its caller, if believed, and the row."""
         here = observation.context
         if here is None:
-            return ""
+            return "", None
         unit = here.unit
         caller = (unit.caller or "") if unit.trusted else ""
         key = (unit.correlation_source, caller)
         (self._rows.get(key) or self._sources.row(key))()
         if observation.invalid_id:
             self._invalid.row((observation.invalid_id,))()
-        return caller
+        return caller, self._rows.get(key)
 
 
 class Requests:
@@ -177,13 +265,14 @@ class Requests:
         self._table = counts(name)
         self._rows = self._table.rows
 
-    def count(self, observation: Observation, key: Key, caller: str) -> None:
-        """Count *observation*, whose duration has the labels *key*."""
+    def count(self, observation: Observation, key: Key, caller: str) -> Any:
+        """Count *observation*, whose duration has the labels *key*, and return the row."""
         here = observation.context
         blamed = dependency(observation) if observation.outcome == "dependency" else ""
         synthetic = "false" if here is None or here.unit.synthetic is None else "true"
         full = (*key, _status(observation), caller, blamed, synthetic)
         (self._rows.get(full) or self._table.row(full))()
+        return self._rows.get(full)
 
 
 def _status(observation: Observation) -> str:

@@ -198,6 +198,21 @@ class Value:
         self._cells = cells
 
 
+def add(changes: Iterable[tuple[Value, float]]) -> None:
+    """Add to several values at once, as cheaply as `Value.inc` adds to one."""
+    with _lock:
+        for value, amount in changes:
+            if value._home is not _home:
+                value._move()
+            cells = value._cells
+            if cells is None:
+                value._number += amount
+            else:
+                cells[value._index] += amount
+    if _troubles:
+        _report()
+
+
 def _settled() -> Home:
     global _home
     if isinstance(_home, Unsettled):

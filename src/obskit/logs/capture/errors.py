@@ -147,7 +147,7 @@ def _failed(shown: _Shown, previous: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(previous)
     def handle_error(self: logging.Handler, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
-        if not logging.raiseExceptions or error is None:
+        if not logging.raiseExceptions or error is None or sys.stderr is None:
             previous(self, record)
             return
         fields = {"log_handler": type(self).__name__, "log_message": _represented(record.msg)}

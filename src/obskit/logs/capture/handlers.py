@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -188,13 +187,13 @@ def _is_for_last_resort(record: logging.LogRecord) -> bool:
 
 
 def writes_to_console(handler: logging.Handler) -> bool:
-    """Tell whether *handler* writes text to stdout or stderr."""
+    """Tell whether *handler* writes text to stdout or stderr, or would if these were open."""
     stream = getattr(handler, "stream", None)
-    if stream is None:
-        if handler is logging.lastResort:
-            stream = sys.stderr
-        else:
-            stream = getattr(getattr(handler, "console", None), "file", None)
+    if stream is not None:
+        return leads_there(stream)
+    if isinstance(handler, logging.StreamHandler):
+        return not isinstance(handler, logging.FileHandler)
+    stream = getattr(getattr(handler, "console", None), "file", None)
     return stream is not None and leads_there(stream)
 
 

@@ -1,0 +1,103 @@
+"""Which access lines have a summary line beside them, and whose a task's error is."""
+
+import asyncio
+import sys
+
+import pytest
+
+from obskit import context
+from obskit.logs.capture import servers
+from obskit.logs.capture.handlers import summarised
+from obskit.observation import unit_of_work
+
+
+def look(*_, **__):
+    """Stand for the writing of an access line."""
+    return summarised.get()
+
+
+class ASGIResponseInfo:
+    """What gunicorn's own worker for ASGI knows of a response."""
+
+    def __init__(self, *headers):
+        self.headers = headers
+
+
+@pytest.mark.parametrize(
+    ("environ", "response", "expected"),
+    [
+        ({servers.MARK: object()}, object(), True),
+        ({}, object(), False),
+        ({}, ASGIResponseInfo(("X-Correlation-ID", "a")), True),
+        ({}, ASGIResponseInfo(("Server", "a")), False),
+    ],
+)
+def test_gunicorn_says_so_by_environ_or_header(environ, response, expected):
+    """Its worker for ASGI makes an environ that knows nothing of the request."""
+    assert servers.gunicorn_access(look, None, (response, None, environ, None), {}) is expected
+    assert summarised.get() is False
+
+
+def test_gunicorn_may_be_called_in_another_way():
+    """Whatever its arguments are, it is called with them."""
+    assert servers.gunicorn_access(look, None, (), {"environ": {}}) is False
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"), [({servers.MARK: 1}, True), ({}, False), (None, False)]
+)
+def test_werkzeug_says_so_by_environ(environ, expected):
+    """A request that could not be read has none."""
+    handler = type("Handler", (), {"environ": environ} if environ is not None else {})()
+
+    assert servers.werkzeug_request(look, handler, ("200", 1), {}) is expected
+
+
+@pytest.mark.parametrize(("scope", "expected"), [({servers.MARK: 1}, True), ({}, False)])
+async def test_hypercorn_says_so_by_scope(scope, expected):
+    """Its access line is written by a coroutine."""
+    seen = []
+
+    async def access(*_):
+        seen.append(summarised.get())
+
+    await servers.hypercorn_access(access, None, (scope, None, 0.1), {})
+
+    assert seen == [expected]
+    assert summarised.get() is False
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a task does not tell its context before")
+def test_the_error_of_a_task_is_said_in_its_operation():
+    """Whatever else is going on when it is found."""
+    seen = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with unit_of_work("job", correlation_id="job-1"):
+            task = loop.create_task(asyncio.sleep(0))
+        with unit_of_work("other", correlation_id="job-2"):
+            servers.task_error(lambda _: seen.append(context.correlation_id()), loop,
+                               ({"task": task},), {})  # fmt: skip
+            servers.task_error(lambda _: seen.append(context.correlation_id()), loop,
+                               ({"message": "no task"},), {})  # fmt: skip
+        await task
+
+    asyncio.run(main())
+
+    assert seen == ["job-1", "job-2"]
+
+
+def test_the_hooks_name_what_is_there():
+    """Each path exists in its library."""
+    for hook in servers.HOOKS:
+        module = pytest.importorskip(hook.module)
+        owner, _, name = hook.path.partition(".")
+        assert callable(getattr(getattr(module, owner), name))
+
+
+def test_the_mark_is_that_of_the_instrumentation():
+    """The rooms do not know each other, and must mean the same."""
+    from obskit.instrumentation import _served
+
+    assert servers.MARK == _served.MARK
