@@ -109,6 +109,7 @@ LINE: tuple[LineField, ...] = (
     LineField("error_object", "string", "Where an exception was ignored by Python", "on its line", "application"),
     LineField("log_handler", "string", "Handler of logging that could not write a record", "on its line"),
     LineField("log_message", "string", "The record that it could not write", "on its line", "application"),
+    LineField("stack", "string", "Where the line was logged from", "where `stack_info` asked for it"),
     LineField("error_type", "string", "Type of the exception", "on lines with an exception"),
     LineField("error_message", "string", "Text of the exception", "on lines with an exception", "application"),
     LineField("error_fingerprint", "string", "Same for errors of the same kind at the same place", "on lines with an exception"),

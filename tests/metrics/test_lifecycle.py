@@ -100,7 +100,7 @@ print(json.dumps([one for one in page.splitlines() if one.startswith("http_serve
 
 
 def test_another_takes_over_when_the_holder_is_killed(run):
-    """Two children of a process that serves nothing itself: the port moves from one to the other."""
+    """Two children of a process that serves nothing: the port moves from one to the other."""
     told = run("""
 lifecycle = sys.modules["obskit.metrics.lifecycle"]
 def work():

@@ -168,11 +168,17 @@ def test_all_other_hosts_are_foreign(host):
 def test_a_setting_adds_suffixes_and_networks():
     """In any of the spellings that people use."""
     boundary = Boundary([" *.corp.example ", ".lan", "Shop.Example", "100.64.0.0/10",
-                         "2001:db8::/32", "203.0.113.7", "", "*", "."])  # fmt: skip
+                         "2001:db8::/32", "203.0.113.7", "198.51.100.9/24", "", "*", "."])  # fmt: skip
 
     for host in ("a.corp.example", "corp.example", "x.lan", "shop.example", "api.shop.example:80"):
         assert boundary.is_internal_host(host), host
-    for address in ("100.64.1.1", "2001:db8::5", "203.0.113.7", "::ffff:100.64.1.1"):
+    for address in (
+        "100.64.1.1",
+        "2001:db8::5",
+        "203.0.113.7",
+        "198.51.100.1",
+        "::ffff:100.64.1.1",
+    ):
         assert boundary.trusts(address, {}), address
         assert boundary.is_internal_host(address), address
     for host in ("evilcorp.example", "example", "my-shop.example", "x.example.com", "203.0.113.8"):

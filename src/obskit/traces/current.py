@@ -8,9 +8,11 @@ made current through it becomes the place where lines are written and calls are 
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
+from functools import wraps
 from typing import Any
 
 from opentelemetry import context as api
+from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 from opentelemetry.context.context import _RuntimeContext
 from opentelemetry.trace import Span
@@ -36,6 +38,9 @@ class Stamp:
         self.registered = False
         self.suppressed = False
 
+
+# What an observation adds to the context that others have attached.
+_OURS = frozenset({_SPAN_KEY, _BAGGAGE_KEY})
 
 _stamp: ContextVar[Stamp | None] = ContextVar("obskit_opentelemetry", default=None)
 
@@ -141,6 +146,23 @@ def install() -> None:
     inner = api._RUNTIME_CONTEXT
     if not isinstance(inner, RuntimeContext):
         api._RUNTIME_CONTEXT = RuntimeContext(inner)
+    if not hasattr(api.get_value, "__wrapped__"):
+        api.get_value = _getting(api.get_value)
+
+
+def _getting(previous: Any) -> Any:
+    """Return a ``get_value`` that makes no span for whoever asks for something else.
+
+    FastAPI asks several times in each request for a value of its own.
+    """
+
+    @wraps(previous)
+    def get_value(key: str, context: Context | None = None) -> object:
+        if context is None and key not in _OURS and _stamp.get() is None:
+            return attached().get(key)
+        return previous(key, context)
+
+    return get_value
 
 
 def attached() -> Context:

@@ -100,7 +100,7 @@ def messages(found: list[dict[str, Any]]) -> Counter[str]:
         if line["logger"] == "obskit.summary":
             continue
         texts = {normal(text) for text in line["message"].splitlines()}
-        if "error_type" in line:
+        if "error_type" in line and line.get("error_message") not in (line["message"], ""):
             said = f": {line['error_message']}" if "error_message" in line else ""
             texts.add(normal(line["error_type"] + said))
         counted.update(texts)

@@ -83,6 +83,9 @@ def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., 
     @functools.wraps(previous)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
+            if _is_plain(self) and not (replace_access and self.name in ACCESS):
+                take(record)
+                return
             wanted, others = _sort(self, record, way)
             if wanted is not None and not (replace_access and _has_summary(self.name)):
                 take(wanted)
@@ -97,6 +100,18 @@ def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., 
             _pass_on(record, handles, is_taken=wanted is not None)
 
     return call_handlers
+
+
+def _is_plain(logger: logging.Logger) -> bool:
+    """Tell whether nobody has set up anything, as is usual: the record is a line then."""
+    here: logging.Logger | None = logger
+    while here is not None:
+        if here.handlers:
+            return False
+        if here.parent is None:
+            return True
+        here = here.parent if here.propagate else None
+    return False
 
 
 def _pass_on(

@@ -86,7 +86,7 @@ class LineStream(io.TextIOWrapper):
         self._log_name = name
         self._emit = emit
         self._file: tuple[int, int] | None = file_of(original.fileno())
-        self.mode = getattr(original, "mode", "w")
+        self.mode = getattr(original, "mode", "w")  # type: ignore[misc]
         self.renew()
 
     def renew(self) -> None:
@@ -99,7 +99,7 @@ class LineStream(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Take *text*; each whole line in it goes to the log."""
-        if not isinstance(text, str) or not self._is_ours():
+        if not isinstance(text, str) or not self._is_ours():  # type: ignore[redundant-expr]
             return super().write(text)
         try:
             with self._lock:

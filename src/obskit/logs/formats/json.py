@@ -73,6 +73,28 @@ def unit(context: Context) -> bytes:
     unit = context.unit
     if unit is PROCESS:
         return piece({"scope": "process"})
+    cause, caller = unit.causation_id or "", unit.caller or ""
+    ids = unit.correlation_id, unit.correlation_source, unit.trace_id, context.span_id
+    text = "".join((*ids, cause, caller))
+    if not all(ids) or len(text) > LONGEST_CONSTANT or not is_harmless(text):
+        return _unit_with_care(context)
+    # The first line of each request waits for this: a dictionary would take twice as long.
+    cause = cause and f'"causation_id":"{cause}",'
+    caller = caller and f',"caller":"{caller}"'
+    return (
+        f',"correlation_id":"{ids[0]}","correlation_source":"{ids[1]}",{cause}'
+        f'"trace_id":"{ids[2]}","span_id":"{ids[3]}","hop":{unit.hop}{caller}'
+    ).encode()
+
+
+def is_harmless(text: str) -> bool:
+    """Tell whether *text* may stand between quotes as it is."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _unit_with_care(context: Context) -> bytes:
+    """Return where lines belong, whatever the values are; what is empty is left out."""
+    unit = context.unit
     fields = {
         "correlation_id": unit.correlation_id,
         "correlation_source": unit.correlation_source,
