@@ -55,7 +55,7 @@ class Hop:
     __slots__ = ("broken", "floor", "generation", "heard", "id", "lc", "lock")
 
     def __init__(
-        self, hop_id: str, floor: int = 0, heard: tuple[str, ...] = (), *, broken: bool = False
+        self, hop_id: str, floor: int = 0, heard: tuple[str, ...] = (), broken: bool = False
     ) -> None:
         self.id = hop_id
         self.lc = 0
@@ -112,11 +112,11 @@ attach = _position.set
 """Make a position the place of this task."""
 
 
-def begin(strand_id: str, cause: Cause | None = None, *, broken: bool = False) -> Position:
+def begin(strand_id: str, cause: Cause | None = None, broken: bool = False) -> Position:
     """Return the first position of a hop that begins with *cause*."""
     if cause is None:
-        return (Strand(Hop(strand_id, broken=broken), strand_id), 0, ())
-    hop = Hop(strand_id, cause.lc, cause.seen, broken=broken or cause.broken)
+        return (Strand(Hop(strand_id, 0, (), broken), strand_id), 0, ())
+    hop = Hop(strand_id, cause.lc, cause.seen, broken or cause.broken)
     return (Strand(hop, strand_id), 0, cause.after)
 
 

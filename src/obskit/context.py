@@ -41,6 +41,7 @@ class Unit:
     """One unit of work in this process: where its identity came from, and its bag."""
 
     __slots__ = (
+        "answered",
         "baggage",
         "call_count",
         "call_seconds",
@@ -73,10 +74,9 @@ class Unit:
         correlation_source: str,
         trace_id: str,
         span_id: str,
-        *,
         parent_span_id: str | None = None,
-        causation_id: str | None = None,
         flags: int = SAMPLED | RANDOM,
+        causation_id: str | None = None,
         hop: int = 1,
         caller: str | None = None,
         synthetic: str | None = None,
@@ -102,6 +102,8 @@ class Unit:
         self.links = links
         self.trusted = trusted
         self.running = True
+        # The response is out, or what was to be done is done; background work may go on.
+        self.answered = False
         self.fields: dict[str, Any] = {}
         self.call_count = 0
         self.call_seconds = 0.0

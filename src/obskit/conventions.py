@@ -15,6 +15,8 @@ METHODS = frozenset(
 UNMATCHED = "__unmatched__"
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
+_SERVER, _CLIENT = Kind.SERVER, Kind.CLIENT
+
 # Paths whose successful requests are noise; compared without a trailing slash.
 QUIET_PATHS = frozenset(
     {"/metrics", "/health", "/healthz", "/health/live", "/health/ready", "/livez", "/readyz",
@@ -31,7 +33,6 @@ def http_server(
     method: str,
     path: str,
     headers: Mapping[str, str],
-    *,
     peer: str | None = None,
     library: str = "",
 ) -> Observation:
@@ -49,22 +50,22 @@ def http_server(
     known = method in METHODS
     observation = Observation(
         method if known else "HTTP",
-        Kind.SERVER,
-        protocol="http",
-        labels={"http_request_method": method if known else "_OTHER", "http_route": UNMATCHED},
-        attributes={"url_path": path},
-        carrier=headers,
-        peer=peer,
-        library=library,
+        _SERVER,
+        "http",
+        {"http_request_method": method if known else "_OTHER", "http_route": UNMATCHED},
+        {"url_path": path},
+        headers,
+        peer,
+        library,
     )
-    observation.quiet = path.rstrip("/") in QUIET_PATHS
+    if path in QUIET_PATHS or path[-1:] == "/":
+        observation.quiet = path.rstrip("/") in QUIET_PATHS
     return observation
 
 
 def websocket_server(
     path: str,
     headers: Mapping[str, str],
-    *,
     peer: str | None = None,
     library: str = "",
 ) -> Observation:
@@ -127,13 +128,13 @@ def http_client(
     address = _address(scheme, host, port)
     return Observation(
         method if method in METHODS else "HTTP",
-        Kind.CLIENT,
-        protocol="http",
-        labels={"http_request_method": method_label(method), "server_address": address},
-        attributes={"url_path": path},
-        carrier=carrier,
-        peer=address,
-        library=library,
+        _CLIENT,
+        "http",
+        {"http_request_method": method_label(method), "server_address": address},
+        {"url_path": path},
+        carrier,
+        address,
+        library,
     )
 
 

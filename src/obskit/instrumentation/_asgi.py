@@ -22,7 +22,7 @@ async def serve(
     app: App, scope: Scope, receive: Receive, send: Send, template: Template, library: str
 ) -> None:
     """Call *app* for an HTTP request and observe it."""
-    served = begin(conventions.http_server, scope, template, library, scope.get("method", ""))
+    served = begin(scope, template, library)
     if served is None:
         await app(scope, receive, send)
         return
@@ -43,7 +43,8 @@ async def serve(
                 trailers = message.get("trailers", False)
                 message = _start(served, message)
             elif _is_last(kind, message, trailers):
-                _end(served, scope, receive)
+                _note_end(served, scope, receive)
+                _served.finish(served)
         except Exception as error:
             health.internal_error("asgi.send", error)
         try:
@@ -55,8 +56,7 @@ async def serve(
     try:
         await app(scope, receive_on, send_on)
     except BaseException as error:
-        served.find_route(scope)
-        served.gone = served.gone or _has_left(receive)
+        _note_end(served, scope, receive)
         _served.fail(served, error)
         raise
     if not work.finished:
@@ -64,20 +64,19 @@ async def serve(
     observation.leave(work)
 
 
-def begin(
-    build: Callable[..., observation.Observation],
-    scope: Scope,
-    template: Template,
-    library: str,
-    *first: str,
-) -> Served | None:
+def begin(scope: Scope, template: Template, library: str) -> Served | None:
     """Start the observation of *scope*; None if that fails, then it is served unobserved."""
     try:
         wire = _wire.current()
         headers = pick(scope["headers"], wire.scope_names)
         client = scope.get("client")
         peer = client[0] if client else None
-        work = build(*first, scope["path"], headers, peer=peer, library=library)
+        if scope["type"] == "http":
+            work = conventions.http_server(
+                scope.get("method", ""), scope["path"], headers, peer, library
+            )
+        else:
+            work = conventions.websocket_server(scope["path"], headers, peer, library)
         served = _served.begin(work, headers, wire, template)
         scope[MARK] = served
         return served
@@ -143,17 +142,20 @@ def _is_last(kind: str, message: Message, trailers: bool) -> bool:
     return kind == "http.response.pathsend"
 
 
-def _end(served: Served, scope: Scope, receive: Receive) -> None:
-    """End the observation before the last bytes are out: who has them all finds it counted."""
-    served.find_route(scope)
-    served.gone = served.gone or _has_left(receive)
-    _served.finish(served)
+def _note_end(served: Served, scope: Scope, receive: Receive) -> None:
+    """Note what is known at the end.
+
+    It comes before the last bytes are out: who has them all finds the request counted.
+    """
+    if not served.routed:
+        served.find_route(scope)
+    if not served.gone:
+        served.gone = _has_left(receive)
 
 
 def _end_unanswered(served: Served, scope: Scope, receive: Receive) -> None:
     """End the observation of a request whose application returned before the response ended."""
-    served.find_route(scope)
-    served.gone = served.gone or _has_left(receive)
+    _note_end(served, scope, receive)
     work = served.observation
     error = None
     if not served.gone:

@@ -84,7 +84,7 @@ class Served:
 def begin(work: Observation, headers: dict[str, str], wire: Wire, template: Template) -> Served:
     """Start the observation of a request with *headers*."""
     attached = context.get()
-    if attached is not None and not attached.unit.running:
+    if attached is not None and (attached.unit.answered or not attached.unit.running):
         _clear_leaks(attached)
     observation.start(work)
     served = Served(work, wire, template)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obskit import context, conventions, health, observation
+from obskit import context, health, observation
 from obskit.instrumentation import _asgi, _served
 from obskit.instrumentation._asgi import App, Message, Receive, Scope, Send
 from obskit.instrumentation._served import Served, Template
@@ -19,7 +19,7 @@ async def connect(
 
     Lines about a message have its number in the field ``message_seq``.
     """
-    served = _asgi.begin(conventions.websocket_server, scope, template, library)
+    served = _asgi.begin(scope, template, library)
     if served is None:
         await app(scope, receive, send)
         return

@@ -47,6 +47,7 @@ _time_ns = time.time_ns
 _write: Callable[[bytes], None]
 _writer: Writer | None = None
 _dumps: Callable[..., bytes]
+_unit: Callable[[Context], bytes]
 _newline = 0
 _after_time: Any = {}
 _loggers: Any = {}
@@ -181,9 +182,7 @@ def _render(here: Context | None) -> Rendered:
     """Make the constant part of the lines of *here*, and keep it there."""
     if here is None:
         return _outside
-    from obskit.logs.formats import json
-
-    before = _process + json.unit(here)
+    before = _process + _unit(here)
     synthetic = b',"synthetic":true' if here.unit.synthetic is not None else b""
     bound = here.fields
     ready = _ready(bound)
@@ -220,7 +219,7 @@ def contain(fault: Exception) -> None:
 
 def configure(settings: Settings) -> None:
     """Put *settings* in force for all lines from now on."""
-    global _writer, _settings, _offset, _dumps, _newline, _after_time, _loggers, _prefixes
+    global _writer, _settings, _offset, _dumps, _newline, _after_time, _loggers, _prefixes, _unit
     from obskit.logs.formats import json
     from obskit.logs.writer import Writer
 
@@ -232,7 +231,7 @@ def configure(settings: Settings) -> None:
     else:
         writer = previous
     _dumps, _newline = json.dumps, json.NEWLINE
-    _after_time, _loggers = json.after_time, json.logger
+    _after_time, _loggers, _unit = json.after_time, json.logger, json.unit
     _prefixes = json.Pieces(_prefix)
     _offset = int(settings.demo_clock_offset * 1_000_000_000)
     _settings = settings

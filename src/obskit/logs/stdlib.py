@@ -27,6 +27,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 # What uvicorn says once more, in colours.
 STANDARD |= {"color_message"}
 _STANDARD_COUNT = len(vars(logging.makeLogRecord({})))
+_LAST_STANDARD = list(vars(logging.makeLogRecord({})))[-1:]
 
 # On records of structlog: names of fields that its processors add and a line has anyway.
 MADE = "_obskit_made"
@@ -127,11 +128,13 @@ def _making_record(previous: Callable[..., logging.LogRecord]) -> Callable[..., 
         extra: Any = None,
         sinfo: str | None = None,
     ) -> logging.LogRecord:
-        if extra is None or not pipeline.is_on():
+        if extra is None:
             return previous(self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         try:
             return previous(self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo)
         except Exception:
+            if not pipeline.is_on():
+                raise
             record = previous(self, name, level, fn, lno, msg, args, exc_info, func, None, sinfo)
             _add_extra(record, extra)
             return record
@@ -174,7 +177,7 @@ def read(record: logging.LogRecord) -> Told:
     message: Any = record.msg
     fields: dict[str, Any] = {}
     if len(known) != _STANDARD_COUNT or type(record) is not logging.LogRecord:
-        fields = {key: value for key, value in known.items() if key not in STANDARD}
+        fields = _added(known)
         for name in fields.pop(MADE, ()):
             fields.pop(name, None)
     error: BaseException | Description | None = None
@@ -193,6 +196,14 @@ def read(record: logging.LogRecord) -> Told:
     if record.process != _pid and record.process is not None:
         fields["record_pid"] = record.process
     return record.levelno, record.name, message, fields, error, stack, int(record.created * 1e9)
+
+
+def _added(known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is not logging's own; what the caller has added stands behind that."""
+    names = list(known)
+    if names[_STANDARD_COUNT - 1 : _STANDARD_COUNT] == _LAST_STANDARD:
+        del names[:_STANDARD_COUNT]
+    return {name: known[name] for name in names if name not in STANDARD}
 
 
 def formatted(message: str, args: Any, fields: dict[str, Any]) -> str:

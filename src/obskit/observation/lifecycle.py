@@ -14,6 +14,7 @@ from obskit.observation.record import EXITS, Kind, Observation
 from obskit.typing import Carrier, Observer
 
 _SERVER = Kind.SERVER
+_NOTHING: dict[str, str] = {}
 
 # Far more steps than one task can have open across each other.
 MOST_LEFT = 32
@@ -39,7 +40,7 @@ def start(observation: Observation) -> None:
     previous = observation.previous = context.get()
     if observation.entry:
         try:
-            _enter(observation, observation.carrier or {})
+            _enter(observation, observation.carrier or _NOTHING)
         except Exception as error:
             _enter_strangely(observation, error)
     elif previous is None or previous.unit is context.PROCESS:
@@ -61,12 +62,7 @@ def start(observation: Observation) -> None:
 
 def _enter(observation: Observation, headers: Mapping[str, str]) -> None:
     source = observation.source
-    entry = propagation.extract(
-        headers,
-        observation.peer,
-        source=source,
-        believed=observation.kind is not _SERVER,
-    )
+    entry = propagation.extract(headers, observation.peer, source, observation.kind is not _SERVER)
     unit = entry.unit
     if source == "given" and unit.correlation_source == "inherited":
         unit.correlation_source = source
@@ -129,8 +125,10 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         except Exception as fault:
             health.internal_error(name, fault)
     if observation.entry and observation.context is not None:
+        unit = observation.context.unit
+        unit.answered = True
         # The errors in there hold frames with all that these had at hand.
-        observation.context.unit.failed_calls = ()
+        unit.failed_calls = ()
 
 
 def leave(observation: Observation, *, keep: bool = False) -> None:
@@ -264,9 +262,8 @@ def extract(carrier: object) -> Context:
     return Context(unit, unit.root_span_id, unit.parent_span_id, {})
 
 
-def is_suppressed() -> bool:
-    """Tell whether this task has switched observing off."""
-    return _suppressed.get() > 0
+is_suppressed: Callable[[], int] = _suppressed.get
+"""Tell whether this task has switched observing off, and how often."""
 
 
 class suppress:  # noqa: N801 - reads as a verb, like contextlib.suppress

@@ -67,7 +67,6 @@ class Observation:
         self,
         name: str,
         kind: Kind = Kind.INTERNAL,
-        *,
         protocol: str = "",
         labels: dict[str, str] | None = None,
         attributes: dict[str, Any] | None = None,

@@ -32,6 +32,7 @@ Trust = Literal["auto", "internal", "edge"]
 Parent = w3c.Traceparent | b3.B3
 
 _HALF = 1 << 56
+_urandom = os.urandom
 # Rare enough to be looked for all at once.
 _OTHER_TRACERS = frozenset(
     {"b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags", "x-amzn-trace-id"}
@@ -124,7 +125,6 @@ def readable(source: object) -> dict[str, str]:
 def extract(
     headers: Mapping[str, str],
     peer: str | None = None,
-    *,
     source: str = "generated",
     believed: bool = False,
 ) -> Entry:
@@ -156,6 +156,8 @@ def extract(
     text = headers.get(_correlation_key)
     if text is not None and correlation.is_valid(text):
         known, origin, invalid = text, "inherited", None
+    elif text is None and parent and own is None and "x-request-id" not in headers:
+        known, origin, invalid = parent.trace_id, "trace", None
     else:
         known, origin, invalid = correlation.next_best(
             text,
@@ -166,14 +168,15 @@ def extract(
     if not internal:
         return _restart(known, parent, invalid)
     entry = _continue(headers, own, parent, flags, known, origin or source)
-    entry.unit.baggage = others
+    if others:
+        entry.unit.baggage = others
     entry.invalid = invalid
     return entry
 
 
 def _begin(source: str) -> Entry:
     trace_id, span_id = _ids()
-    unit = Unit(trace_id, source, trace_id, span_id, flags=sample(trace_id))
+    unit = Unit(trace_id, source, trace_id, span_id, None, sample(trace_id))
     return Entry(unit, clock.begin(span_id))
 
 
@@ -215,32 +218,24 @@ def _continue(
     known: str | None,
     origin: str,
 ) -> Entry:
-    digits = os.urandom(24).hex()
-    trace_id, span_id, random, tracestate = digits[:32], digits[32:], RANDOM, ""
+    digits = _urandom(24).hex()
+    trace_id, span_id, random, parent_id = digits[:32], digits[32:], RANDOM, None
     if parent is not None:
-        trace_id, random = parent.trace_id, 0
-        if "tracestate" in headers and isinstance(parent, w3c.Traceparent):
-            tracestate = w3c.parse_tracestate(headers["tracestate"][:_LONGEST_TRACESTATE])
+        trace_id, random, parent_id = parent.trace_id, 0, parent.span_id
     elif known is not None and origin == "trace":
         trace_id, random = known, 0
     if flags is None:
         flags = sample(trace_id) & SAMPLED
-    unit = Unit(
-        known or trace_id,
-        origin,
-        trace_id,
-        span_id,
-        parent_span_id=None if parent is None else parent.span_id,
-        flags=flags | random,
-        tracestate=tracestate,
-    )
+    unit = Unit(known or trace_id, origin, trace_id, span_id, parent_id, flags | random)
+    if "tracestate" in headers and isinstance(parent, w3c.Traceparent):
+        unit.tracestate = w3c.parse_tracestate(headers["tracestate"][:_LONGEST_TRACESTATE])
     cause = clock.parse(headers[_cause_key]) if _cause_key in headers else None
     if own is not None:
         _take_own(unit, own)
         if cause is None and own.cause:
             cause = clock.parse(own.cause)
     broken = cause is None and known is not None
-    return Entry(unit, clock.begin(span_id, cause, broken=broken))
+    return Entry(unit, clock.begin(span_id, cause, broken))
 
 
 def _take_own(unit: Unit, own: w3c.Own) -> None:

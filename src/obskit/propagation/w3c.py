@@ -26,6 +26,10 @@ OWN_PREFIX = "obskit."
 _TRACEPARENT = re.compile(
     r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII
 )
+# What everybody sends, read in one go.
+_PLAIN_TRACEPARENT = re.compile(
+    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
+)
 _TRACESTATE_MEMBER = re.compile(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 )
@@ -49,6 +53,9 @@ class Traceparent(NamedTuple):
 
 def parse_traceparent(text: str) -> Traceparent | None:
     """Return what *text* says, or None where the header is to be taken as absent."""
+    match = _PLAIN_TRACEPARENT.fullmatch(text)
+    if match is not None:
+        return Traceparent(match[1], match[2], int(match[3], 16) & (SAMPLED | RANDOM))
     match = _TRACEPARENT.fullmatch(text.strip(" \t"))
     if match is None:
         return None

@@ -94,10 +94,13 @@ def _without_frames(texts: list[str]) -> list[str]:
 
 
 def messages(found: list[dict[str, Any]]) -> Counter[str]:
-    """Count the messages of lines and of the errors on them."""
+    """Count the messages of lines and of the errors on them.
+
+    A reloader says by chance that Python has written its caches.
+    """
     counted: Counter[str] = Counter()
     for line in found:
-        if line["logger"] == "obskit.summary":
+        if line["logger"] in ("obskit.summary", "watchfiles.main"):
             continue
         texts = {normal(text) for text in line["message"].splitlines()}
         if "error_type" in line and line.get("error_message") not in (line["message"], ""):

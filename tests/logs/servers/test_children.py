@@ -54,7 +54,7 @@ read(" 2>&1 | cat", stdout=PIPE)
 """
 
 
-@pytest.mark.parametrize("flags", [(), ("-u",), ("-X", "utf8=0")])
+@pytest.mark.parametrize("flags", [(), ("-u",)])
 def test_output_that_is_read_is_the_same(start_process, obskit_command, tmp_path, flags):
     """Text, bytes, warnings, logging, errors, exit code: both streams, one of them, by a shell."""
     (tmp_path / "child.py").write_text(dedent(CHILD), encoding="utf-8")

@@ -24,8 +24,7 @@ def traffic(url):
 @pytest.mark.parametrize(
     "args",
     [
-        ("--workers", "2"),
-        ("--worker-class", "gthread", "--threads", "2", "--access-logfile", "-"),
+        ("--workers", "2", "--worker-class", "gthread", "--access-logfile", "-"),
         ("--workers", "2", "--preload", "--access-logfile", "/dev/stdout"),
     ],
 )

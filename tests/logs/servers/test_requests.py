@@ -32,10 +32,9 @@ def own(lines, correlation_id):
     return sorted(found, key=lambda line: line["lc"])
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_all_lines_of_a_request_have_the_id_of_its_header(spoken, run_uvicorn, loop):
+def test_all_lines_of_a_request_have_the_id_of_its_header(spoken, run_uvicorn):
     """Good ones, missing ones, errors in handler, middleware and background, streams."""
-    served = spoken(run_uvicorn, FASTAPI, "--loop", loop)
+    served = spoken(run_uvicorn, FASTAPI)
     answers = [(served.get(path), *rest) for path, *rest in REQUESTS]
     served.wait_lines(3, message="Exception in ASGI application")
     lines = served.stop()

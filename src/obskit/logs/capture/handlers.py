@@ -48,13 +48,6 @@ class Way(NamedTuple):
     replace_access: bool
 
 
-class Sorted(NamedTuple):
-    """The record that becomes a line, or None, and the handlers that go on as ever."""
-
-    record: logging.LogRecord | None
-    others: list[logging.Handler]
-
-
 def install(way: Way) -> Undo:
     """Make lines of console records; return what ends that."""
     undos = [
@@ -87,7 +80,9 @@ def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., 
                 take(record)
                 return
             wanted, others = _sort(self, record, way)
-            if wanted is not None and not (replace_access and _has_summary(self.name)):
+            if wanted is not None and not (
+                replace_access and self.name in ACCESS and _has_summary(self.name)
+            ):
                 take(wanted)
         except Exception as error:
             health.internal_error("logs.capture.handlers", error)
@@ -157,8 +152,10 @@ def _replace(owner: Any, name: str, new: Any) -> Undo:
     return undo
 
 
-def _sort(logger: logging.Logger, record: logging.LogRecord, way: Way) -> Sorted:
-    """Find out whether *record* becomes a line, and who else handles it.
+def _sort(
+    logger: logging.Logger, record: logging.LogRecord, way: Way
+) -> tuple[logging.LogRecord | None, list[logging.Handler]]:
+    """Return *record* if it becomes a line, and the handlers that go on as ever.
 
     It does if a console handler would show it, or if it comes to the root logger and no
     console handler on its way is set up to leave it out.
@@ -184,7 +181,7 @@ def _sort(logger: logging.Logger, record: logging.LogRecord, way: Way) -> Sorted
         (is_at_root and not is_refused) or (not is_found and _is_for_last_resort(record))
     ):
         shown = record
-    return Sorted(shown, others)
+    return shown, others
 
 
 def _shown_by(handler: logging.Handler, record: logging.LogRecord) -> logging.LogRecord | None:
@@ -213,6 +210,4 @@ def writes_to_console(handler: logging.Handler) -> bool:
 
 
 def _has_summary(logger: str) -> bool:
-    if logger not in ACCESS:
-        return False
     return summarised.get() or (logger == ACCESS_IN_CONTEXT and context.current() is not None)
