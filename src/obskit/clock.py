@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-import threading
+from _thread import RLock
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -63,7 +63,7 @@ class Hop:
         self.heard = heard
         self.broken = broken
         # Reentrant, because a signal handler may log while its own thread is in tick().
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.generation = _generation
 
 

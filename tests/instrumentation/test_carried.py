@@ -28,9 +28,8 @@ def test_everything_that_identifies_an_operation_is_sent(observed):
 def test_the_names_are_those_of_a_unit():
     """A new field of Unit must be sent or left out on purpose."""
     left_out = {
-        "answered", "call_count", "call_seconds", "failed_calls", "fields", "left", "outer", "running",
-        "spans",
-        "wire",
+        "answered", "call_count", "call_seconds", "failed_calls", "fields", "left", "outer",
+        "running", "spans", "wire",
     }  # fmt: skip
 
     assert set(context.Unit.__slots__) == {*_PLAIN, *_NAMED} | left_out

@@ -99,6 +99,31 @@ print(json.dumps([one for one in page.splitlines() if one.startswith("http_serve
     assert [list(base.iterdir()) for base in tmp_path.iterdir()] == [[]]
 
 
+def test_threads_may_fork_at_the_same_time(run):
+    """Each gives back the locks that it took, so nobody waits for them for ever."""
+    told = run("""
+import threading, warnings
+from obskit import health
+from obskit.metrics import catalogue, values
+warnings.simplefilter("ignore")
+def fork():
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+threads = [threading.Thread(target=fork) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+free = [catalogue.before_fork(5.0), values.before_fork(5.0)]
+print(json.dumps([free, health.internal_errors]))
+""")
+
+    assert told == [[True, True], {}]
+
+
 def test_another_takes_over_when_the_holder_is_killed(run):
     """Two children of a process that serves nothing: the port moves from one to the other."""
     told = run("""

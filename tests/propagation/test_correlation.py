@@ -39,6 +39,7 @@ def test_one_other_character_anywhere_makes_it_invalid(text, char, place):
         ("a\r\nSet-Cookie: a=b", "characters"),
         ("a\x00b", "characters"),
         ("a b", "characters"),
+        ("a" * 127 + " ", "characters"),
         (" a", "characters"),
         ("{12345678-1234-5678-1234-567812345678}", "characters"),
         ("<script>", "characters"),

@@ -167,8 +167,10 @@ def test_all_other_hosts_are_foreign(host):
 
 def test_a_setting_adds_suffixes_and_networks():
     """In any of the spellings that people use."""
-    boundary = Boundary([" *.corp.example ", ".lan", "Shop.Example", "100.64.0.0/10",
-                         "2001:db8::/32", "203.0.113.7", "198.51.100.9/24", "", "*", "."])  # fmt: skip
+    boundary = Boundary(
+        [" *.corp.example ", ".lan", "Shop.Example", "100.64.0.0/10", "2001:db8::/32",
+         "203.0.113.7", "198.51.100.9/24", "", "*", "."]
+    )  # fmt: skip
 
     for host in ("a.corp.example", "corp.example", "x.lan", "shop.example", "api.shop.example:80"):
         assert boundary.is_internal_host(host), host

@@ -55,7 +55,8 @@ def test_the_nearest_file_counts(folder):
 
 def test_an_empty_variable_counts_as_not_set(folder):
     """A deployment template leaves empty what it does not know."""
-    settings = resolve({"metrics_port": 1}, {"OBSKIT_METRICS_PORT": "", "OBSKIT_ENABLED": " "}, folder)
+    empty = {"OBSKIT_METRICS_PORT": "", "OBSKIT_ENABLED": " "}
+    settings = resolve({"metrics_port": 1}, empty, folder)
 
     assert settings.metrics_port == 1
     assert settings.enabled

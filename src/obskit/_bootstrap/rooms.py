@@ -75,6 +75,8 @@ def _logs(settings: Settings) -> None:
     clock.join_line = _write_what_was_heard
     if states.get("logs") != "on":
         health.on_first_error(_report)
+        for where, text in list(health.last_errors.items()):  # from before there was a log
+            _report(where, text)
 
 
 def _write_what_was_heard() -> None:

@@ -34,6 +34,8 @@ class Summary:
 
     __slots__ = ()
 
+    hears_starts = False
+
     def start(self, observation: Observation) -> None:
         """Hear that *observation* has begun: nothing is written yet."""
 

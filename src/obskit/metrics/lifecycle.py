@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from time import perf_counter_ns
 from typing import Any
 
@@ -19,7 +20,8 @@ server = Server()
 # When this process was forked, on the clock of observations; what began earlier is its parent's.
 born_ns = 0
 _hooked = False
-_held: list[Any] = []
+# Who holds locks for a fork; each thread its own, as several may fork at the same time.
+_held = threading.local()
 
 
 def configure(chosen: Settings) -> None:
@@ -104,20 +106,21 @@ def _hook_forks() -> None:
 
 def _before_fork() -> None:
     """Bring our threads and locks to rest, so that the child inherits none that is taken."""
-    _held.clear()
+    held: list[Any] = []
+    _held.modules = held
     try:
         current = workers.current.family
         if current is not None and current.is_open and family.owner(current.name) == os.getpid():
             current.enter()
         server.rest(LONGEST_WAIT)
-        _held.extend(module for module in (catalogue, values) if module.before_fork(LONGEST_WAIT))
+        held.extend(module for module in (catalogue, values) if module.before_fork(LONGEST_WAIT))
     except Exception as error:
         health.internal_error("metrics.fork", error)
 
 
 def _parent_after_fork() -> None:
     try:
-        for module in _held:
+        for module in _held.modules:
             module.parent_after_fork()
         if server.address is None:
             workers.current.parent_after_fork()

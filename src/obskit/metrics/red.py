@@ -76,8 +76,9 @@ class Red:
             lifecycle.server.start()
         meters = self._meters.get(observation.protocol)
         meter = meters and meters.get(observation.kind._value_)
-        if meter:
-            meter.start(observation)
+        if meter and meter.active is not None:
+            key = (observation.labels["http_request_method"],)
+            (meter.running.get(key) or meter.active.row(key))(1.0)
 
     def end(self, observation: Observation) -> None:
         """Count the end of *observation*; what began before a fork is its parent's to count."""
@@ -90,23 +91,18 @@ class Red:
 class Meter:
     """Keep the metrics of one recipe."""
 
-    __slots__ = ("_active", "_durations", "_ingress", "_read", "_requests", "_rows", "_running")
+    __slots__ = ("_durations", "_ingress", "_pick", "_requests", "_rows", "active", "running")
 
     def __init__(self, recipe: Recipe) -> None:
-        self._read = _reader(recipe.labels)
-        self._active = table(recipe.active, _adder) if recipe.active else None
+        # One label comes as it is, several as a tuple, none for the name of the observation.
+        self._pick = None if recipe.labels == ("name",) else itemgetter(*recipe.labels)
+        self.active = table(recipe.active, _adder) if recipe.active else None
         # Looked up directly where time counts; what is not among them yet, the table admits.
-        self._running = self._active.rows if self._active is not None else {}
+        self.running = self.active.rows if self.active is not None else {}
         self._durations = table(recipe.duration, Duration) if recipe.duration else None
         self._requests = Requests(recipe.requests) if recipe.requests else None
         self._ingress = Ingress() if recipe.ingress else None
         self._rows: dict[Any, Row] = {}
-
-    def start(self, observation: Observation) -> None:
-        """Count *observation* as running."""
-        if self._active is not None:
-            key = (observation.labels["http_request_method"],)
-            (self._running.get(key) or self._active.row(key))(1.0)
 
     def end(self, observation: Observation) -> None:
         """Count *observation* as done."""
@@ -114,7 +110,8 @@ class Meter:
         if observation.outcome != "ok" or here is None or observation.invalid_id:
             self._count(observation)
             return
-        key: Any = self._read(observation)
+        pick = self._pick
+        key: Any = observation.name if pick is None else pick(observation.labels)
         if self._ingress is not None:
             unit = here.unit
             key = (
@@ -129,18 +126,22 @@ class Meter:
         elif not row.count(observation):
             self._count(observation)
 
+    def _labels(self, observation: Observation) -> Key:
+        found = observation.name if self._pick is None else self._pick(observation.labels)
+        return found if isinstance(found, tuple) else (found,)
+
     def _count(self, observation: Observation) -> tuple[Duration | None, list[Any]] | None:
         """Count *observation* one metric after the other, and return what has changed.
 
         Nothing is returned where the budget is used up, which is said of each observation.
         """
-        key = (*self._read(observation), observation.outcome)
+        key = (*self._labels(observation), observation.outcome)
         kept: list[Any] = []
         duration = None
-        if self._active is not None:
+        if self.active is not None:
             running = (observation.labels["http_request_method"],)
-            self._active.row(running)(-1.0)
-            kept.append((self._running.get(running), -1.0))
+            self.active.row(running)(-1.0)
+            kept.append((self.running.get(running), -1.0))
         if self._durations is not None:
             duration = self._durations.row(key)
             duration.observe(observation)
@@ -283,13 +284,3 @@ def _status(observation: Observation) -> str:
     if status is None:
         return "" if observation.error is None else "500"
     return STATUSES.get(status) or str(status)
-
-
-def _reader(names: tuple[str, ...]) -> Callable[[Observation], Key]:
-    """Return what reads the labels called *names* off an observation."""
-    if names == ("name",):
-        return lambda observation: (observation.name,)
-    if len(names) == 1:
-        return lambda observation: (observation.labels[names[0]],)
-    pick = itemgetter(*names)
-    return lambda observation: pick(observation.labels)

@@ -27,11 +27,16 @@ _suppressed: ContextVar[int] = ContextVar("obskit_suppressed", default=0)
 def configure(observers: Iterable[tuple[str, Observer]]) -> None:
     """Make *observers*, each with a name for error reports, the ones that listen.
 
-    They hear a start in this order and an end in the reverse one.
+    They hear a start in this order and an end in the reverse one; whoever says by
+    ``hears_starts`` that a start is nothing to him is spared it.
     """
     global _starts, _ends
     chosen = list(observers)
-    _starts = tuple((f"{name}.start", observer.start) for name, observer in chosen)
+    _starts = tuple(
+        (f"{name}.start", observer.start)
+        for name, observer in chosen
+        if getattr(observer, "hears_starts", True)
+    )
     _ends = tuple((f"{name}.end", observer.end) for name, observer in reversed(chosen))
 
 

@@ -65,13 +65,13 @@ class Recorder:
 
 def _record(observation: Observation) -> None:
     """Record an observation that no span was made for, as most are not."""
-    if not sampling.is_wanted(observation):
-        return
     if state.has_provider():
-        if observation.quiet:
+        if observation.quiet and sampling.is_wanted(observation):
             state.bridge.record_late(observation)
-    elif finished.is_listening() and (span := finished.of(observation)) is not None:
-        finished.hand_over(span)
+    elif finished.is_listening() and sampling.is_wanted(observation):
+        span = finished.of(observation)
+        if span is not None:
+            finished.hand_over(span)
 
 
 def offer(observation: Observation, provider: object) -> None:

@@ -81,11 +81,13 @@ def test_the_error_of_a_task_is_said_in_its_operation():
                                ({"task": task},), {})  # fmt: skip
             servers.task_error(lambda _: seen.append(context.correlation_id()), loop,
                                ({"message": "no task"},), {})  # fmt: skip
+            servers.task_error(lambda _: seen.append(context.correlation_id()), loop,
+                               ({"future": loop.create_future()},), {})  # fmt: skip
         await task
 
     asyncio.run(main())
 
-    assert seen == ["job-1", "job-2"]
+    assert seen == ["job-1", "job-2", None]
 
 
 def test_the_hooks_name_what_is_there():

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import sys
 import time
 from contextlib import closing
 
@@ -181,7 +182,8 @@ def test_the_error_of_a_task_belongs_to_the_request_that_made_it(spoken, run_uvi
     [error] = served.wait_lines(logger="asyncio")
 
     assert error["error_message"] == "of a task"
-    assert error["correlation_id"] == failed
+    # Before Python 3.12 a task does not tell where it belongs.
+    assert error.get("correlation_id") == (failed if sys.version_info >= (3, 12) else None)
 
 
 def test_health_checks_have_no_summary_unless_they_fail(spoken, run_uvicorn):

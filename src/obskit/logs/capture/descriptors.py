@@ -49,7 +49,6 @@ class Descriptor:
     def _read(self, emit: Emit) -> None:
         rest, grouper = b"", Grouper()
         while chunk := self._next():
-            self._is_reading = True
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > LONGEST_LINE:
                 lines, rest = [*lines, rest], b""
@@ -60,6 +59,9 @@ class Descriptor:
 
     def _next(self) -> bytes:
         try:
+            self._readable(None)
+            # Said before the bytes are gone from the pipe: whoever drains sees one or the other.
+            self._is_reading = True
             return os.read(self._read_end, 65536)
         except OSError:
             return b""
@@ -89,8 +91,12 @@ class Descriptor:
     def _is_behind(self) -> bool:
         if self._owner != os.getpid() or self._thread is None or not self._thread.is_alive():
             return False
-        waiting, _, _ = select.select([self._read_end], [], [], 0)
-        return bool(waiting) or self._is_reading
+        return self._readable(0) or self._is_reading
+
+    def _readable(self, milliseconds: int | None) -> bool:
+        poll = select.poll()
+        poll.register(self._read_end, select.POLLIN)
+        return bool(poll.poll(milliseconds))
 
     def end(self) -> None:
         """Put the descriptor back, and wait a little for what is still in the pipe."""

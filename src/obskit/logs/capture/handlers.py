@@ -76,13 +76,12 @@ def _calling_handlers(previous: Callable[..., None], way: Way) -> Callable[..., 
     @functools.wraps(previous)
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         try:
-            if _is_plain(self) and not (replace_access and self.name in ACCESS):
+            is_access = replace_access and self.name in ACCESS
+            if foreign is None and not is_access and _is_plain(self):
                 take(record)
                 return
             wanted, others = _sort(self, record, way)
-            if wanted is not None and not (
-                replace_access and self.name in ACCESS and _has_summary(self.name)
-            ):
+            if wanted is not None and not (is_access and _has_summary(self.name)):
                 take(wanted)
         except Exception as error:
             health.internal_error("logs.capture.handlers", error)

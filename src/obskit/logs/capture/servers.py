@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from typing import Any, NamedTuple
 
 from obskit import propagation
@@ -85,13 +86,15 @@ def task_error(
     """Call ``loop.default_exception_handler(context)`` in the operation of the task that failed.
 
     Nobody waited for it, so it is found when memory is cleaned up, in the midst of anything.
+    Where the task does not tell (before Python 3.12, and futures), it belongs to no operation.
     """
     about: Any = args[0] if args else {}
     task = about.get("task") or about.get("future") if isinstance(about, dict) else None
-    get_context = getattr(task, "get_context", None)
-    if get_context is None:
+    if task is None:
         return wrapped(*args, **kwargs)
-    return get_context().copy().run(wrapped, *args, **kwargs)
+    get_context = getattr(task, "get_context", None)
+    there = Context() if get_context is None else get_context().copy()
+    return there.run(wrapped, *args, **kwargs)
 
 
 HOOKS: tuple[LibraryHook, ...] = (
