@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ def _requests() -> Timed:
 
     class Pool:
         def urlopen(self, **kwargs: Any) -> Any:
-            return urllib3.HTTPResponse(body=b"ok", status=200, preload_content=False)
+            return urllib3.HTTPResponse(body=io.BytesIO(b"ok"), status=200, preload_content=False)
 
     adapter.get_connection_with_tls_context = lambda *a, **k: Pool()  # type: ignore[attr-defined]
 

@@ -49,6 +49,15 @@ def test_without_a_log_the_reason_is_on_stderr(started, monkeypatch, capsys):
     assert started.lines == []
 
 
+def test_what_failed_before_there_was_a_log_is_said_once_there_is(started):
+    """A log that cannot go to its file says so where it goes instead."""
+    health.internal_error("logs.writer", FileNotFoundError("no such folder"))
+    started()
+
+    assert started.lines[0]["obskit_where"] == "logs.writer"
+    assert started.lines[0]["obskit_error"] == "FileNotFoundError: no such folder"
+
+
 def test_without_stderr_nothing_is_said(started, monkeypatch):
     """A program may have closed all it had."""
     monkeypatch.setattr(sys, "stderr", None)

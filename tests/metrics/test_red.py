@@ -354,3 +354,41 @@ def test_other_protocols_are_left_alone(red, samples):
 
     assert samples()
     assert not health.internal_errors
+
+
+@pytest.mark.usefixtures("red")
+def test_what_goes_well_is_counted_alike_each_time(samples):
+    """The short way that further requests take leads to the same numbers in all metrics."""
+    took = [serve().duration_ns / 1e9 for _ in range(5)]
+    found = samples()
+    labels = SERVED | {"outcome": "ok"}
+    counted = labels | {"http_response_status_code": "200", "synthetic": "false"}
+    duration = "http_server_request_duration_seconds"
+    total = series(f"{duration}_count", **labels).replace("_count", "_sum")
+    assert found[series(f"{duration}_count", **labels)] == 5
+    assert found[total] == pytest.approx(sum(took))
+    assert found[series("http_server_requests_total", **counted)] == 5
+    assert found[series("http_server_active_requests", http_request_method="GET")] == 0
+    assert found[series("obskit_ingress_correlation_total", source="generated")] == 5
+
+
+@pytest.mark.usefixtures("red")
+def test_the_short_way_finds_the_bucket_of_a_duration(samples, monkeypatch):
+    """A duration that is a bound itself belongs to the bucket below it, as everywhere."""
+    name = "http_server_request_duration_seconds"
+    bounds = LISTED[name].buckets
+    monkeypatch.setattr("obskit.metrics.red.EXEMPLAR_PAUSE_NS", 2**62)
+    for seconds in (max(bounds) * 2, *bounds):
+        work = conventions.http_server("GET", "/cds/4711", {}, peer="127.0.0.1")
+        observation.start(work)
+        conventions.set_route(work, "/cds/{id}")
+        work.status = 200
+        work.started_ns = 2**62
+        monkeypatch.setattr(
+            "obskit.observation.lifecycle.perf_counter_ns",
+            lambda took=seconds: 2**62 + round(took * 1e9),
+        )
+        observation.end(work)
+
+    counts = [number for key, number in samples().items() if key.startswith(name + "_bucket")]
+    assert counts == [*range(1, len(bounds) + 1), len(bounds) + 1]

@@ -193,3 +193,13 @@ def test_a_child_is_not_stuck_in_its_parents_lock():
     number.inc(1)
 
     assert number.get() == 1
+
+
+def test_several_numbers_go_up_at_once():
+    """Each goes up by its own amount, wherever it is kept."""
+    first, second = value("first_total"), value("second_total")
+    values.add([(first, 1.0), (second, 0.25), (first, 2.0)])
+    values.use(Shelf(values.home().era))
+    values.add([(first, 1.0), (second, -0.5)])
+
+    assert (first.get(), second.get()) == (4.0, -0.25)

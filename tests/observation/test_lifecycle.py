@@ -401,6 +401,17 @@ def test_observers_hear_ends_in_reverse():
     ]  # fmt: skip
 
 
+def test_an_observer_may_be_spared_starts():
+    """It hears of ends alone."""
+    heard = []
+    listener = Listener("a", heard)
+    listener.hears_starts = False
+    observation.configure([("a", listener)])
+    observation.end(request())
+
+    assert heard == [("a", "end", True)]
+
+
 def test_an_observer_that_raises_harms_nobody():
     """The others hear, the application does not, and it is counted."""
     heard = []

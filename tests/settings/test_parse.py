@@ -122,9 +122,21 @@ def test_a_signal_has_a_name(text, name):
         "SIGRTMIN+x",
         "SIGKILL",
         "SIGSTOP",
+        "SIGTERM",
+        "SIGINT",
+        "SIGCHLD",
+        "SIGSEGV",
     ],
 )
 def test_what_is_no_signal_to_handle_is_refused(text):
     """A slip is told with what would be right."""
     with pytest.raises(ValueError, match=r"must be .* such as SIGRTMIN\+1"):
         parse.signal_name(text)
+
+
+def test_a_line_has_room_for_its_fields():
+    """A budget that would cut every line to nothing is refused."""
+    assert parse.line_size("0") == 0
+    assert parse.line_size("2 KiB") == 2048
+    with pytest.raises(ValueError, match="must be 0, or at least 512 bytes"):
+        parse.line_size("3")

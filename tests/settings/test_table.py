@@ -36,7 +36,8 @@ def test_settings_cannot_be_changed_in_use():
 
 def test_the_reference_page_is_the_table():
     """The page on settings has one row for each, with its default and meaning."""
-    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if "| `OBSKIT_" in line]
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| `OBSKIT_")]
 
     assert rows == [
         f"| `{environment_name(name)}` | {default_text(name)} | {item.metadata['meaning']} |"

@@ -37,6 +37,20 @@ def test_the_current_span_is_that_of_the_unit_of_work(spans):
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
+def test_no_span_is_made_for_whoever_asks_for_another_value(spans):
+    """What others have attached is found, and the span only when it is asked for."""
+    key = api.create_key("mine")
+    with unit_of_work("job"):
+        assert api.get_value(key) is None
+        assert here().unit.spans is None
+        token = api.attach(api.set_value(key, 7))
+        assert api.get_value(key) == 7
+        assert api.get_value(key, api.Context()) is None
+        api.detach(token)
+        assert api.get_value(key) is None
+        assert trace.get_current_span().get_span_context().is_valid
+
+
 def test_a_step_has_a_span_of_its_own(spans):
     """Inside the step it is current, after it the outer one is again."""
     with unit_of_work("job"):

@@ -65,13 +65,13 @@ def routes(module: str, path: str) -> Callable[[H], H]:
     """
 
     def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
-        def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
             if switch.on and MARK in scope:
                 try:
                     hook(self, scope, scope[MARK])
                 except Exception as error:
                     health.internal_error(f"{module}.route", error)
-            return original(self, scope, receive, send)
+            return await original(self, scope, receive, send)
 
         return update_wrapper(replacement, original)
 

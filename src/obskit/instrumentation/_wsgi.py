@@ -45,8 +45,8 @@ def _begin(environ: Environ, template: Template, library: str) -> Served | None:
             environ["REQUEST_METHOD"],
             path_of(environ),
             headers,
-            peer=environ.get("REMOTE_ADDR") or None,
-            library=library,
+            environ.get("REMOTE_ADDR") or None,
+            library,
         )
         served = _served.begin(work, headers, wire, template)
         environ[MARK] = served

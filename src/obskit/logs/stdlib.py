@@ -98,10 +98,11 @@ def _calling_handlers(previous: Callable[..., None]) -> Callable[..., None]:
             previous(self, record)
             return
         here: logging.Logger | None = self
-        handled = others
+        handled, written = others, False
         while here is not None:
             handled = handled or bool(here.handlers)
-            if here.parent is None:
+            written = written or _is_written_by(here.handlers, record)
+            if here.parent is None and not written:
                 take(record)
             here = here.parent if here.propagate else None
         # Without handlers `logging` would write warnings to stderr, as its last resort.
@@ -109,6 +110,18 @@ def _calling_handlers(previous: Callable[..., None]) -> Callable[..., None]:
             previous(self, record)
 
     return call_handlers
+
+
+def _is_written_by(handlers: list[logging.Handler], record: logging.LogRecord) -> bool:
+    """Tell whether one of *handlers* writes our line itself, where nothing is captured."""
+    settings = pipeline.in_force()
+    if not handlers or settings is None or settings.capture:
+        return False
+    return any(
+        type(handler.formatter).__module__ == "obskit.logs.formatter"
+        and record.levelno >= handler.level
+        for handler in handlers
+    )
 
 
 def _making_record(previous: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
@@ -184,7 +197,8 @@ def read(record: logging.LogRecord) -> Told:
     stack = record.stack_info
     if type(message) is str:
         if record.args:
-            message = formatted(message, record.args, fields)
+            args = _without_query(record.args) if record.name == "httpx" else record.args
+            message = formatted(message, args, fields)
     else:
         message, error, stack = _unusual(record, fields)
     if record.exc_info:
@@ -204,6 +218,14 @@ def _added(known: dict[str, Any]) -> dict[str, Any]:
     if names[_STANDARD_COUNT - 1 : _STANDARD_COUNT] == _LAST_STANDARD:
         del names[:_STANDARD_COUNT]
     return {name: known[name] for name in names if name not in STANDARD}
+
+
+def _without_query(args: Any) -> Any:
+    """Return what httpx says of a request, with no secrets in the URL: INFO is our wish, not its."""
+    return tuple(
+        arg.copy_with(query=None, userinfo=b"", fragment=None) if hasattr(arg, "copy_with") else arg
+        for arg in args
+    )
 
 
 def formatted(message: str, args: Any, fields: dict[str, Any]) -> str:

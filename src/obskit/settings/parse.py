@@ -8,6 +8,10 @@ from typing import Any
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
+# Who sends these means to end or stop the program; the others are sent by the system.
+_OWN = ("KILL", "STOP", "TERM", "INT", "QUIT", "ABRT", "CHLD", "PIPE", "SEGV", "BUS", "FPE", "ILL")
+SHORTEST_LINE = 512
+
 Parse = Callable[[str], Any]
 
 
@@ -91,6 +95,14 @@ def size(text: str) -> int:
     return int(value * factor)
 
 
+def line_size(text: str) -> int:
+    """Return a number of bytes that has room for the fields of every line, or 0."""
+    value = size(text)
+    if 0 < value < SHORTEST_LINE:
+        raise ValueError(f"must be 0, or at least {SHORTEST_LINE} bytes")
+    return value
+
+
 def port(text: str) -> int | None:
     """Return a port, or None for ``off``."""
     word = text.lower()
@@ -149,6 +161,7 @@ def signal_number(name: str) -> int:
     if number is None or (plus and not (further.isascii() and further.isdecimal())):
         raise ValueError("must be the name of a signal, such as SIGRTMIN+1")
     number = int(number) + int(further or 0)
-    if number not in signal.valid_signals() or name in ("SIGKILL", "SIGSTOP"):
+    taken = {getattr(signal, f"SIG{name}", None) for name in _OWN}
+    if number not in signal.valid_signals() or number in taken:
         raise ValueError("must be a signal that can be handled, such as SIGRTMIN+1")
     return number

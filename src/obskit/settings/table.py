@@ -69,7 +69,7 @@ class Settings:
         "8 MiB",
     )  # fmt: skip
     log_line: int = _setting(
-        0, parse.size, "Longest line in bytes", "4096 on a pipe or socket, else 16000"
+        0, parse.line_size, "Longest line in bytes", "4096 on a pipe or socket, else 16000"
     )
     access_log: str = _setting(
         "replace", parse.one_of("replace", "keep"),

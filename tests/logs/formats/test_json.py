@@ -62,6 +62,21 @@ def test_a_unit_says_what_is_known_of_it():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("odd", ['a"b', "a\\b", "a\nb", "\xe9", "\ud800", "x" * 300, ""])
+@pytest.mark.parametrize("name", ["correlation_id", "caller", "causation_id", "trace_id"])
+def test_a_unit_with_strange_values_is_json_all_the_same(name, odd):
+    """What cannot stand between quotes as it is is escaped, cut or left out."""
+    unit = Unit("c", "inherited", "t", "s", caller="web", causation_id="p")
+    setattr(unit, name, odd)
+    found = standard.loads(b"{" + json.unit(Context(unit, "s2", "s", {}))[1:] + b"}")
+
+    wanted = {
+        "correlation_id": "c", "correlation_source": "inherited", "causation_id": "p",
+        "trace_id": "t", "span_id": "s2", "hop": 1, "caller": "web", name: json.encodable(odd),
+    }  # fmt: skip
+    assert found == {key: value for key, value in wanted.items() if value != ""}
+
+
 def test_the_process_is_no_unit():
     """Lines outside of an operation say so."""
     assert json.unit(Context(PROCESS, "", None, {})) == b',"scope":"process"'

@@ -125,3 +125,8 @@ def assert_all_there(found: list[dict[str, Any]], bare: Counter[str]) -> None:
     added = {text for text in counted if text not in bare and text not in OURS}
     assert not wrong, (wrong, sorted(counted))
     assert not added, added
+
+
+def twice(pattern: bytes) -> bytes:
+    """Return what matches *pattern* as two workers write it."""
+    return b"(?s)" + pattern + b".*" + pattern

@@ -10,7 +10,7 @@ import pytest
 
 from tests.logs.servers.applications import FASTAPI, FLASK
 from tests.logs.servers.conftest import ENV, request
-from tests.logs.servers.reading import assert_all_there, bare_messages, lines, messages
+from tests.logs.servers.reading import assert_all_there, bare_messages, lines, messages, twice
 
 READY = rb"Booting worker"
 
@@ -30,7 +30,8 @@ def traffic(url):
 )
 def test_every_line_is_valid_and_every_message_is_there_once(both, run_gunicorn, args):
     """Of master and workers, from the start to the end: all but the access lines."""
-    found, bare = both(run_gunicorn, FLASK, *args, traffic=traffic, ready=READY)
+    ready = twice(READY if "--preload" in args else rb"module imported")
+    found, bare = both(run_gunicorn, FLASK, *args, traffic=traffic, ready=ready)
 
     assert_all_there(found, bare_messages(bare.stdout, bare.stderr))
     assert len([line for line in found if line["logger"] == "obskit.summary"]) == 4
@@ -46,7 +47,7 @@ def test_workers_for_asgi_speak_lines(both, run_gunicorn, worker):
     else:
         pytest.importorskip("uvicorn.workers", reason="this uvicorn has no worker for gunicorn")
     args = ("--worker-class", worker, "--access-logfile", "-")
-    found, bare = both(run_gunicorn, FASTAPI, *args, traffic=traffic, ready=READY)
+    found, bare = both(run_gunicorn, FASTAPI, *args, traffic=traffic, ready=rb"module imported")
 
     assert_all_there(found, bare_messages(bare.stdout, bare.stderr))
     assert len([line for line in found if line["logger"] == "obskit.summary"]) == 4

@@ -2,7 +2,7 @@
 
 from tests.logs.servers.applications import FASTAPI, FLASK
 from tests.logs.servers.conftest import request
-from tests.logs.servers.reading import assert_all_there, bare_messages
+from tests.logs.servers.reading import assert_all_there, bare_messages, twice
 
 
 def traffic(url):
@@ -14,7 +14,8 @@ def traffic(url):
 def test_hypercorn(both, run_hypercorn):
     """With two workers: all but the access lines."""
     args = ("--workers", "2", "--access-logfile", "-")
-    found, bare = both(run_hypercorn, FASTAPI, *args, traffic=traffic, ready=rb"Running on")
+    ready = twice(rb"Running on")
+    found, bare = both(run_hypercorn, FASTAPI, *args, traffic=traffic, ready=ready)
 
     assert_all_there(found, bare_messages(bare.stdout, bare.stderr))
     assert len([line for line in found if line["logger"] == "obskit.summary"]) == 4
