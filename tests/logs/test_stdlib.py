@@ -457,3 +457,28 @@ def test_records_are_not_changed(logged, log):
 
     assert made.__dict__ == before
     assert made.msg == {"event": "x"}
+
+
+def test_what_httpx_says_of_a_call_has_no_query(logged):
+    """Its line has neither query nor password, as our own have none; handlers get it whole."""
+    httpx = pytest.importorskip("httpx")
+    url = httpx.URL("http://ann:secret@stock/cds?key=secret#secret")
+    logging.getLogger("httpx").warning('HTTP Request: %s %s "%s"', "GET", url, "200 OK")
+
+    assert logged.line["message"] == 'HTTP Request: GET http://stock/cds "200 OK"'
+
+
+def test_a_line_of_our_formatter_is_not_written_twice(logged, capfd):
+    """Where nothing is captured, a handler that writes our line is the only one that does."""
+    logged.configure(capture=False)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(obskit.JsonFormatter())
+    logger = logging.getLogger("kept")
+    logger.addHandler(handler)
+    try:
+        logger.warning("once")
+    finally:
+        logger.removeHandler(handler)
+
+    assert logged.lines == []
+    assert capfd.readouterr().out.count("once") == 1

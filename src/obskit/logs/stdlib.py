@@ -197,8 +197,7 @@ def read(record: logging.LogRecord) -> Told:
     stack = record.stack_info
     if type(message) is str:
         if record.args:
-            args = _without_query(record.args) if record.name == "httpx" else record.args
-            message = formatted(message, args, fields)
+            message = formatted(message, _fit_for_a_line(record.name, record.args), fields)
     else:
         message, error, stack = _unusual(record, fields)
     if record.exc_info:
@@ -220,8 +219,10 @@ def _added(known: dict[str, Any]) -> dict[str, Any]:
     return {name: known[name] for name in names if name not in STANDARD}
 
 
-def _without_query(args: Any) -> Any:
-    """Return what httpx says of a request, with no secrets in the URL: INFO is our wish, not its."""
+def _fit_for_a_line(logger: str, args: Any) -> Any:
+    """Return *args*; what httpx says of each call is said without the secrets of its URL."""
+    if logger != "httpx" or not isinstance(args, tuple):
+        return args
     return tuple(
         arg.copy_with(query=None, userinfo=b"", fragment=None) if hasattr(arg, "copy_with") else arg
         for arg in args
