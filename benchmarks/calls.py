@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +106,8 @@ def requests_bare() -> Timed:
 
 def _with_obskit(make: Callable[[], Timed]) -> Timed:
     _init_obskit()
+    # At INFO, which bare programs do not show, httpx writes a line of its own about each call.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     timed = make()
     _in_request()
     return timed
