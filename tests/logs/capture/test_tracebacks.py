@@ -8,33 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obskit.logs.capture.tracebacks import MOST_LINES, Grouper, Text
+from tests.logs.failing import caused, chained, plain
 
 
 def grouped(text):
     """Return what the lines of *text* become when they come one by one."""
     grouper = Grouper()
     return [part for line in text.split("\n") for part in grouper.feed(line)] + grouper.flush()
-
-
-def plain():
-    """Raise an error."""
-    raise ValueError("plain")
-
-
-def chained():
-    """Raise an error while another one is handled."""
-    try:
-        plain()
-    except ValueError:
-        raise KeyError("second")  # noqa: B904 - the missing cause is what is tested
-
-
-def caused():
-    """Raise an error because of another one."""
-    try:
-        plain()
-    except ValueError as error:
-        raise RuntimeError("third") from error
 
 
 def many():
