@@ -52,7 +52,7 @@ class Hop:
     end without a line, and whoever waited for it writes the next one.
     """
 
-    __slots__ = ("broken", "floor", "generation", "heard", "id", "lc", "lock")
+    __slots__ = ("broken", "floor", "generation", "heard", "id", "lc")
 
     def __init__(
         self, hop_id: str, floor: int = 0, heard: tuple[str, ...] = (), broken: bool = False
@@ -62,8 +62,6 @@ class Hop:
         self.floor = floor
         self.heard = heard
         self.broken = broken
-        # Reentrant, because a signal handler may log while its own thread is in tick().
-        self.lock = RLock()
         self.generation = _generation
 
 
@@ -88,6 +86,9 @@ _PLAIN_HEADER = re.compile(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})
 Position = tuple[Strand, int, tuple[str, ...]]
 
 _position: ContextVar[Position | None] = ContextVar("obskit_clock", default=None)
+# One for all hops: it is held for a few stores, and a lock of each hop's own costs more to make
+# than to share. Reentrant, because a signal handler may log while its own thread is in tick().
+_lock = RLock()
 _generation = 0
 _heirs: dict[Hop, Hop] = {}
 
@@ -96,9 +97,11 @@ join_line: Callable[[], None] | None = None
 
 
 def _renew_after_fork() -> None:
-    global _generation, _heirs
+    global _generation, _heirs, _lock
     _generation += 1
     _heirs = {}
+    # A thread that was not forked along may hold the old one.
+    _lock = RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -136,7 +139,7 @@ def tick() -> str:
     while True:
         # Straight-line code: no call and no allocation that a signal handler or a
         # finalizer could use to come in between the comparison and the stores.
-        with hop.lock:
+        with _lock:
             if strand.head == n and strand.broken is hop.broken:
                 n += 1
                 strand.head = n
@@ -182,10 +185,7 @@ def _reborn(strand: Strand, n: int, after: tuple[str, ...]) -> Position:
 
 
 def _heir(old: Hop) -> Hop:
-    """Return the hop that all tasks of *old* share in this child.
-
-    The lock of the old one may be held by a thread that was not forked along.
-    """
+    """Return the hop that all tasks of *old* share in this child."""
     heard = _merge((f"{old.id}-{old.lc}",), old.heard) if old.lc else old.heard
     return Hop(os.urandom(8).hex(), max(old.lc, old.floor), heard, broken=old.broken)
 
@@ -206,7 +206,7 @@ def join(cause: Cause) -> None:
         return
     strand, n, after = position
     hop = strand.hop
-    with hop.lock:
+    with _lock:
         hop.floor = max(hop.floor, cause.lc)
         news = tuple(pointer for pointer in cause.seen if pointer[:16] != hop.id)
         hop.heard = _merge(hop.heard, news)
@@ -230,13 +230,19 @@ def header() -> str | None:
 
     It is the value of ``Obskit-Cause``.
     """
-    position = _here()
+    position = _position.get()
     if position is None:
         return None
     strand, n, after = position
     hop = strand.hop
-    with hop.lock:
+    if hop.generation != _generation:
+        strand, n, after = _here() or position
+        hop = strand.hop
+    with _lock:
         lc, floor, heard, broken = hop.lc, hop.floor, hop.heard, hop.broken
+    if n and not after and not heard and lc >= floor and not broken and hop.id == strand.id:
+        # As most are sent: what stands below comes to the same.
+        return f"1.{base36(lc)}.{hop.id}-{base36(n)}"
     text = "1." + base36(lc if lc > floor else floor)
     if hop.id != strand.id or not n:
         text += "." + hop.id

@@ -96,8 +96,8 @@ LINE: tuple[LineField, ...] = (
     LineField("url_path", "string", "Path without query", "on the summary line", "caller"),
     LineField("http_response_status_code", "integer", "Status of the response", "on the summary line"),
     LineField(
-        "outcome", "string", "ok, client_gone, rejected, timeout, dependency, server_error or client_error", "on the summary line",
-        pattern="ok|client_gone|rejected|timeout|dependency|server_error|client_error",
+        "outcome", "string", "ok, client_gone, cancelled, rejected, timeout, dependency, server_error or client_error", "on the summary line",
+        pattern="ok|client_gone|cancelled|rejected|timeout|dependency|server_error|client_error",
     ),
     LineField("dependency", "string", "Peer whose failure caused this one", "on the summary line, outcome dependency"),
     LineField("duration_ms", "number", "Milliseconds from start to end of the response", "on the summary line"),

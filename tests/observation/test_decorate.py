@@ -104,7 +104,7 @@ async def test_an_error_of_a_coroutine_goes_through(ended):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert ended[0].outcome == "client_gone"
+    assert ended[0].outcome == "cancelled"
 
 
 def test_a_generator_is_observed_until_its_end(ended):

@@ -342,7 +342,7 @@ def test_an_entry_with_a_strange_carrier_is_an_entry(carrier):
 
 def test_an_entry_whose_extraction_fails_is_an_entry(monkeypatch):
     """The request is served with an ID of its own, and the failure is counted."""
-    monkeypatch.setattr(propagation, "extract", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(propagation, "take", lambda *_, **__: 1 / 0)
     work = request(x_correlation_id="c-1")
 
     assert context.current() is work.context
@@ -461,6 +461,7 @@ def test_a_judge_that_fails_is_contained(monkeypatch, ended):
     """The observers hear of an end all the same."""
     monkeypatch.setattr("obskit.observation.lifecycle.judge", lambda _: 1 / 0)
     fine, failed = request(), request()
+    fine.status = 404
     observation.end(failed, ValueError())
     observation.end(fine)
 

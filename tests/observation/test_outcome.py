@@ -111,7 +111,7 @@ def test_the_first_rule_that_matches_counts(facts, outcome):
         ({"status": 504}, "timeout"),
         ({"error": DOWN}, "dependency"),
         ({"error": LATE}, "timeout"),
-        ({"error": GONE}, "client_gone"),
+        ({"error": GONE}, "cancelled"),
         ({"status": 200, "error": DOWN}, "dependency"),
     ],
 )
@@ -311,6 +311,13 @@ def test_cancellations_say_that_nobody_waits(error):
     """Those of asyncio and trio, closed generators, interrupts, and groups of them."""
     assert is_cancelled(error)
     assert judge(work(error=error)) == "client_gone"
+
+
+@pytest.mark.parametrize("kind", [Kind.INTERNAL, Kind.CONSUMER, Kind.CLIENT, Kind.PRODUCER])
+def test_work_without_a_client_is_called_off(kind):
+    """Only a request is cancelled because its client has gone; a job or a call is cancelled."""
+    assert judge(work(kind=kind, error=GONE)) == "cancelled"
+    assert judge(work(kind=kind, client_gone=True)) == "client_gone"
 
 
 @pytest.mark.parametrize("error", NOT_CANCELLED, ids=repr)

@@ -50,6 +50,7 @@ def test_the_client_of_a_server_is_not_recorded():
         (Kind.SERVER, 502, "dependency", True),
         (Kind.SERVER, 504, "timeout", True),
         (Kind.SERVER, 500, "client_gone", False),
+        (Kind.CONSUMER, None, "cancelled", False),
         (Kind.CLIENT, 404, "client_error", True),
         (Kind.CLIENT, 200, "ok", False),
         (Kind.INTERNAL, None, "ok", False),

@@ -16,6 +16,7 @@ LEVELS = {
     "ok": INFO,
     "client_error": INFO,
     "client_gone": INFO,
+    "cancelled": INFO,
     "rejected": WARNING,
     "timeout": ERROR,
     "dependency": ERROR,

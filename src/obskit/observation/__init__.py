@@ -14,6 +14,7 @@ from obskit.observation.lifecycle import (
     suppress,
 )
 from obskit.observation.outcome import (
+    CALLED_OFF,
     FAILURES,
     OUTCOMES,
     Outcome,
@@ -25,6 +26,7 @@ from obskit.observation.outcome import (
 from obskit.observation.record import ENTRIES, EXITS, Kind, Observation
 
 __all__ = [
+    "CALLED_OFF",
     "ENTRIES",
     "EXITS",
     "FAILURES",

@@ -67,19 +67,19 @@ def start(observation: Observation) -> None:
 
 def _enter(observation: Observation, headers: Mapping[str, str]) -> None:
     source = observation.source
-    entry = propagation.extract(headers, observation.peer, source, observation.kind is not _SERVER)
-    unit = entry.unit
+    believed = observation.kind is not _SERVER
+    unit, position, invalid = propagation.take(headers, observation.peer, source, believed)
     if source == "given" and unit.correlation_source == "inherited":
         unit.correlation_source = source
-    if entry.invalid is not None:
-        observation.invalid_id = entry.invalid
+    if invalid is not None:
+        observation.invalid_id = invalid
     if unit.links:
         observation.links += unit.links
     here = Context(unit, unit.root_span_id, unit.parent_span_id, {})
     observation.previous_position = clock.current()
     observation.context = here
     context.attach(here)
-    clock.attach(entry.position)
+    clock.attach(position)
 
 
 def _enter_strangely(observation: Observation, error: Exception) -> None:
@@ -117,13 +117,15 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
     observation.duration_ns = perf_counter_ns() - observation.started_ns
     if error is not None and not is_normal_end(error):
         observation.error = error
-    try:
-        observation.outcome = judge(observation)
-        if observation.kind in EXITS:
-            remember_call(observation)
-    except Exception as fault:
-        observation.outcome = "ok" if observation.error is None else "server_error"
-        health.internal_error("observation.judge", fault)
+    status = observation.status
+    if (
+        (status is not None and status >= 400)
+        or observation.error is not None
+        or observation.client_gone
+        or observation.rejected
+        or observation.kind in EXITS
+    ):
+        _judge(observation)
     for name, hear in _ends:
         try:
             hear(observation)
@@ -134,6 +136,16 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         unit.answered = True
         # The errors in there hold frames with all that these had at hand.
         unit.failed_calls = ()
+
+
+def _judge(observation: Observation) -> None:
+    try:
+        observation.outcome = judge(observation)
+        if observation.kind in EXITS:
+            remember_call(observation)
+    except Exception as fault:
+        observation.outcome = "ok" if observation.error is None else "server_error"
+        health.internal_error("observation.judge", fault)
 
 
 def leave(observation: Observation, *, keep: bool = False) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from obskit.context import FailedCall
-from obskit.observation.record import EXITS, Observation
+from obskit.observation.record import EXITS, Kind, Observation
 
 Outcome = Literal[
-    "ok", "client_error", "rejected", "timeout", "dependency", "server_error", "client_gone"
-]
-OUTCOMES: tuple[str, ...] = (
     "ok",
     "client_gone",
+    "cancelled",
     "rejected",
     "timeout",
     "dependency",
     "server_error",
     "client_error",
-)
+]
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+CALLED_OFF = frozenset({"client_gone", "cancelled"})
 FAILURES = frozenset({"timeout", "dependency", "server_error"})
 
 
@@ -33,8 +33,11 @@ _TIME_IS_UP = ("Timeout", "TimeLimit", "DeadlineExceeded", "TooSlow")
 def judge(observation: Observation) -> str:
     """Return the outcome of *observation*: whose fault it is. The first match wins."""
     status, error = observation.status, observation.error
-    if observation.client_gone or (error is not None and is_cancelled(error)):
+    if observation.client_gone:
         return "client_gone"
+    if error is not None and is_cancelled(error):
+        # Servers cancel a request when its client has gone; all other work is called off.
+        return "client_gone" if observation.kind is Kind.SERVER else "cancelled"
     if status == 429 or observation.rejected:
         return "rejected"
     if status == 504:

@@ -29,10 +29,9 @@ __all__ = [
 ]
 
 Trust = Literal["auto", "internal", "edge"]
-Parent = w3c.Traceparent | b3.B3
-
 _HALF = 1 << 56
 _urandom = os.urandom
+_is_valid = correlation.is_valid
 # Rare enough to be looked for all at once.
 _OTHER_TRACERS = frozenset(
     {"b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags", "x-amzn-trace-id"}
@@ -66,6 +65,12 @@ class Entry:
 
 
 _policy = Policy()
+# Tells whether a peer with these headers is one of ours.
+_is_internal: Callable[[str | None, Mapping[str, str]], bool] = _policy.boundary.trusts
+_JUDGES: dict[str, Callable[[str | None, Mapping[str, str]], bool]] = {
+    "internal": lambda peer, headers: True,
+    "edge": lambda peer, headers: False,
+}
 _correlation_key = "x-correlation-id"
 _cause_key = "obskit-cause"
 _caller = ""
@@ -82,8 +87,9 @@ generation = 0
 
 def configure(policy: Policy) -> None:
     """Make *policy* the one in force."""
-    global _policy, _correlation_key, _cause_key, _caller, names, generation
+    global _policy, _correlation_key, _cause_key, _caller, _is_internal, names, generation
     _policy = policy
+    _is_internal = _JUDGES.get(policy.trust) or policy.boundary.trusts
     generation += 1
     _correlation_key = policy.correlation_header.lower()
     _cause_key = policy.cause_header.lower()
@@ -134,58 +140,73 @@ def extract(
     anyhow: those of a broker of ours, or of the program itself. *source* is what
     ``correlation_source`` says where nothing was inherited.
     """
-    trust = _policy.trust
-    internal = (
-        believed
-        or trust == "internal"
-        or (trust == "auto" and _policy.boundary.trusts(peer, headers))
-    )
+    return Entry(*take(headers, peer, source, believed))
+
+
+def take(
+    headers: Mapping[str, str], peer: str | None, source: str, believed: bool
+) -> tuple[Unit, clock.Position, str | None]:
+    """Return what `extract` does, as a tuple: each request waits for this."""
+    internal = believed or _is_internal(peer, headers)
     if not headers and internal:
         return _begin(source)
-    own, others, flags = None, "", None
-    parent: Parent | None = None
-    known: str | None
+    trace_id = parent_id = flags = carried = state = None
+    own: w3c.OwnFields | None = None
+    others = ""
+    text = headers.get("traceparent")
+    if text:
+        trace_id, parent_id, flags = w3c.read_traceparent(text)
+    if trace_id is not None:
+        state = headers.get("tracestate")
+    elif not _OTHER_TRACERS.isdisjoint(headers):
+        trace_id, parent_id, flags = _other_parent(headers)
     text = headers.get("baggage")
     if text:
         own, others = w3c.read_baggage(text)
-    text = headers.get("traceparent")
-    if text and (parent := w3c.parse_traceparent(text)):
-        flags = parent.flags
-    elif not _OTHER_TRACERS.isdisjoint(headers):
-        parent, flags = _other_parent(headers)
+        carried = own[0]
     text = headers.get(_correlation_key)
-    if text is not None and correlation.is_valid(text):
+    known: str | None
+    if text is not None and (text == trace_id or _is_valid(text)):
         known, origin, invalid = text, "inherited", None
-    elif text is None and parent and own is None and "x-request-id" not in headers:
-        known, origin, invalid = parent.trace_id, "trace", None
+    elif text is None and trace_id and own is None and "x-request-id" not in headers:
+        known, origin, invalid = trace_id, "trace", None
     else:
-        known, origin, invalid = correlation.next_best(
-            text,
-            headers,
-            own.correlation if own else None,
-            parent.trace_id if parent else None,
-        )
+        known, origin, invalid = correlation.next_best(text, headers, carried, trace_id)
     if not internal:
-        return _restart(known, parent, invalid)
-    entry = _continue(headers, own, parent, flags, known, origin or source)
+        return _restart(known, trace_id, parent_id, invalid)
+    digits = _urandom(24).hex()
+    span_id, random = digits[32:], 0
+    if trace_id is None:
+        if known is not None and origin == "trace":
+            trace_id = known
+        else:
+            trace_id, random = digits[:32], RANDOM
+    if flags is None:
+        flags = sample(trace_id) & SAMPLED
+    unit = Unit(known or trace_id, origin or source, trace_id, span_id, parent_id, flags | random)
+    if state is not None:
+        unit.tracestate = w3c.parse_tracestate(state[:_LONGEST_TRACESTATE])
     if others:
-        entry.unit.baggage = others
-    entry.invalid = invalid
-    return entry
+        unit.baggage = others
+    text = headers.get(_cause_key)
+    cause = clock.parse(text) if text is not None else None
+    if own is not None:
+        cause = _take_own(unit, own, cause)
+    return unit, clock.begin(span_id, cause, cause is None and known is not None), invalid
 
 
-def _begin(source: str) -> Entry:
+def _begin(source: str) -> tuple[Unit, clock.Position, None]:
     trace_id, span_id = _ids()
     unit = Unit(trace_id, source, trace_id, span_id, None, sample(trace_id))
-    return Entry(unit, clock.begin(span_id))
+    return unit, clock.begin(span_id), None
 
 
-def _other_parent(headers: Mapping[str, str]) -> tuple[Parent | None, int | None]:
+def _other_parent(headers: Mapping[str, str]) -> tuple[str | None, str | None, int | None]:
     """Return the span that B3 names, and the decision on sampling where one was made."""
     found = b3.parse(headers)
     if found is None:
-        return None, None
-    return found if found.trace_id else None, found.flags
+        return None, None, None
+    return found.trace_id or None, found.span_id or None, found.flags
 
 
 def _ids() -> tuple[str, str]:
@@ -194,56 +215,32 @@ def _ids() -> tuple[str, str]:
     return digits[:32], digits[32:]
 
 
-def _restart(known: str | None, parent: Parent | None, invalid: str | None) -> Entry:
+def _restart(
+    known: str | None, trace_id: str | None, parent_id: str | None, invalid: str | None
+) -> tuple[Unit, clock.Position, str | None]:
     """Begin an operation of our own at the edge; what the client said is kept beside it."""
-    trace_id, span_id = _ids()
+    own_trace_id, span_id = _ids()
     unit = Unit(
-        trace_id,
+        own_trace_id,
         "restarted" if known else "invalid" if invalid else "generated",
-        trace_id,
+        own_trace_id,
         span_id,
-        flags=sample(trace_id),
+        flags=sample(own_trace_id),
         client_correlation_id=known,
-        links=((parent.trace_id, parent.span_id),) if parent else (),
+        links=((trace_id, parent_id),) if trace_id and parent_id else (),
         trusted=False,
     )
-    return Entry(unit, clock.begin(span_id), invalid)
+    return unit, clock.begin(span_id), invalid
 
 
-def _continue(
-    headers: Mapping[str, str],
-    own: w3c.Own | None,
-    parent: Parent | None,
-    flags: int | None,
-    known: str | None,
-    origin: str,
-) -> Entry:
-    digits = _urandom(24).hex()
-    trace_id, span_id, random, parent_id = digits[:32], digits[32:], RANDOM, None
-    if parent is not None:
-        trace_id, random, parent_id = parent.trace_id, 0, parent.span_id
-    elif known is not None and origin == "trace":
-        trace_id, random = known, 0
-    if flags is None:
-        flags = sample(trace_id) & SAMPLED
-    unit = Unit(known or trace_id, origin, trace_id, span_id, parent_id, flags | random)
-    if "tracestate" in headers and isinstance(parent, w3c.Traceparent):
-        unit.tracestate = w3c.parse_tracestate(headers["tracestate"][:_LONGEST_TRACESTATE])
-    cause = clock.parse(headers[_cause_key]) if _cause_key in headers else None
-    if own is not None:
-        _take_own(unit, own)
-        if cause is None and own.cause:
-            cause = clock.parse(own.cause)
-    broken = cause is None and known is not None
-    return Entry(unit, clock.begin(span_id, cause, broken))
-
-
-def _take_own(unit: Unit, own: w3c.Own) -> None:
-    unit.causation_id = own.causation
-    unit.caller = own.caller
-    unit.synthetic = own.synthetic
-    if own.hop:
-        unit.hop = int(own.hop) + 1
+def _take_own(unit: Unit, own: w3c.OwnFields, cause: clock.Cause | None) -> clock.Cause | None:
+    """Put into *unit* what our baggage says; return the clock, which may stand there alone."""
+    _, hop, unit.causation_id, unit.caller, unit.synthetic, carried = own
+    if hop:
+        unit.hop = int(hop) + 1
+    if cause is None and carried:
+        return clock.parse(carried)
+    return cause
 
 
 def sample(trace_id: str) -> int:
@@ -257,7 +254,7 @@ def sample(trace_id: str) -> int:
 def enter(*, source: str = "generated") -> tuple[Context, clock.Position]:
     """Return context and clock of a unit of work that nobody sent (a cron job, a script)."""
     trace_id, span_id = _ids()
-    unit = Unit(trace_id, source, trace_id, span_id, flags=sample(trace_id))
+    unit = Unit(trace_id, source, trace_id, span_id, None, sample(trace_id))
     return Context(unit, span_id, None, {}), clock.begin(span_id)
 
 

@@ -51,11 +51,25 @@ class Traceparent(NamedTuple):
     flags: int
 
 
+_read_plain = _PLAIN_TRACEPARENT.fullmatch
+
+
+def read_traceparent(text: str) -> tuple[str, str, int] | tuple[None, None, None]:
+    """Return what `parse_traceparent` does, as a plain tuple: each request waits for this."""
+    match = _read_plain(text)
+    if match is None:
+        return _read_with_care(text) or (None, None, None)
+    trace_id, span_id, flags = match.groups()
+    return trace_id, span_id, 1 if flags == "01" else int(flags, 16) & (SAMPLED | RANDOM)
+
+
 def parse_traceparent(text: str) -> Traceparent | None:
     """Return what *text* says, or None where the header is to be taken as absent."""
-    match = _PLAIN_TRACEPARENT.fullmatch(text)
-    if match is not None:
-        return Traceparent(match[1], match[2], int(match[3], 16) & (SAMPLED | RANDOM))
+    found = read_traceparent(text)
+    return None if found[0] is None else Traceparent(*found)
+
+
+def _read_with_care(text: str) -> tuple[str, str, int] | None:
     match = _TRACEPARENT.fullmatch(text.strip(" \t"))
     if match is None:
         return None
@@ -64,7 +78,7 @@ def parse_traceparent(text: str) -> Traceparent | None:
         return None
     if version == "00" and rest is not None:
         return None
-    return Traceparent(trace_id, span_id, int(flags, 16) & (SAMPLED | RANDOM))
+    return trace_id, span_id, int(flags, 16) & (SAMPLED | RANDOM)
 
 
 def format_traceparent(trace_id: str, span_id: str, flags: int) -> str:
@@ -105,7 +119,6 @@ def _joined(members: list[str], longest: int) -> str:
 
 
 # What obskit itself writes, and nothing else: read in one go.
-_NAMED = ("causation", "caller", "synthetic")
 _OWN_ALONE = re.compile(
     r"obskit\.correlation=([A-Za-z0-9._:~+/=@-]{1,128}),obskit\.hop=([0-9]{1,6})"
     r",obskit\.causation=([0-9a-f]{16})(?:,obskit\.caller=([A-Za-z0-9._:~+/=@-]{1,128}))?"
@@ -113,33 +126,33 @@ _OWN_ALONE = re.compile(
     r"(?:,obskit\.cause=([0-9a-z.~-]{1,256}))?",
     re.ASCII,
 )
+_read_own_alone = _OWN_ALONE.fullmatch
 
 
-class Own(NamedTuple):
-    """Our own entries, as far as they are there; only *correlation* may be unfit."""
-
-    correlation: str | None = None
-    hop: str | None = None
-    causation: str | None = None
-    caller: str | None = None
-    synthetic: str | None = None
-    cause: str | None = None
+# Our own entries, as far as they are there: correlation (which may be unfit), hop, causation,
+# caller, synthetic, cause.
+OwnFields = tuple[str | None, str | None, str | None, str | None, str | None, str | None]
 
 
-def read_baggage(text: str) -> tuple[Own, str]:
+def read_baggage(text: str) -> tuple[OwnFields, str]:
     """Return our own entries and the rest that travels on, as `split_baggage` does."""
-    match = _OWN_ALONE.fullmatch(text)
+    match = _read_own_alone(text)
     if match is not None:
-        return Own(*match.groups()), ""
+        return match.groups(), ""  # type: ignore[return-value]
     own, others = split_baggage(text)
     hop = own.get("hop", "")
-    fit = {name: value for name in _NAMED if (value := own.get(name)) and is_valid(value)}
-    return Own(
-        correlation=own.get("correlation"),
-        hop=hop if len(hop) <= 6 and hop.isascii() and hop.isdigit() else None,
-        cause=own.get("cause"),
-        **fit,
+    return (
+        own.get("correlation"),
+        hop if len(hop) <= 6 and hop.isascii() and hop.isdigit() else None,
+        _fit(own.get("causation")),
+        _fit(own.get("caller")),
+        _fit(own.get("synthetic")),
+        own.get("cause"),
     ), others
+
+
+def _fit(name: str | None) -> str | None:
+    return name if name and is_valid(name) else None
 
 
 def split_baggage(text: str) -> tuple[dict[str, str], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from obskit.conventions import UNMATCHED
-from obskit.observation import ENTRIES, EXITS, FAILURES, Observation
+from obskit.observation import CALLED_OFF, ENTRIES, EXITS, FAILURES, Observation
 
 SCOPE = "obskit"
 
@@ -81,9 +81,10 @@ def type_name(error: BaseException) -> str:
 def is_error(observation: Observation) -> bool:
     """Tell whether the span of *observation* is one of an error.
 
-    A client that left and a 4xx that is answered are none; a 4xx that is received is one.
+    A client that left, work that was called off and a 4xx that is answered are none; a 4xx
+    that is received is one.
     """
-    if observation.outcome == "client_gone":
+    if observation.outcome in CALLED_OFF:
         return False
     if observation.error is not None or observation.outcome in FAILURES:
         return True
