@@ -1,6 +1,7 @@
 """Fixtures for tests that talk to real processes, servers and tools.
 
-Every fixture is a callable; what it starts ends with the test at the latest.
+Every fixture is a callable but ``rabbitmq`` and ``zipkin``, which are servers that all tests of
+a run share; what the others start ends with the test at the latest.
 
 ``free_port() -> int``
     A loopback port that nobody listens on; never the same twice in a run.
@@ -39,6 +40,23 @@ Every fixture is a callable; what it starts ends with the test at the latest.
 ``promtool(*args, stdin="") -> subprocess.CompletedProcess[str]``
     Run Debian's promtool, as in ``promtool("check", "metrics", stdin=text)``; never raises.
 
+``rabbitmq``
+    A real RabbitMQ broker, up at the start of every test. It has ``url`` (amqp://...), ``port``,
+    ``running``, ``log``, ``channel()`` (``with``: a pika channel on a connection of its own),
+    ``queue(prefix="queue", **options) -> str`` (declares a queue of a new name, deleted after the
+    test), ``waiting(queue) -> int``, ``purge(queue)`` and ``ctl(*words) -> str`` (rabbitmqctl,
+    takes half a second). ``stop()``, ``kill()``, ``start()`` and ``restart()`` lose it and bring it
+    back on the same port with its durable queues, in about 5 s. ``with rabbitmq.paused():``
+    freezes it: what is connected stays so, nothing answers.
+
+``zipkin``
+    A real Zipkin server with the traces of the whole run: use trace ids and service names of your
+    own. It has ``url``, ``trace(trace_id) -> list[dict]``, ``spans(service) -> list[dict]``
+    (those that the service reported), ``dependencies(*services) -> list[dict]`` (the links they
+    are part of), all with ``until=bool`` (asked again until this is true of the answer) and
+    ``timeout=10.0``, further ``send(spans)`` and ``get(path, **query)`` below /api/v2. Zipkin
+    writes service names and span names in lower case.
+
 Those for tests of the floor are described in ``tests/floor.py``.
 """
 
@@ -48,5 +66,7 @@ pytest_plugins = [
     "tests.services.ports",
     "tests.services.processes",
     "tests.services.prometheus",
+    "tests.services.rabbitmq",
     "tests.services.servers",
+    "tests.services.zipkin",
 ]

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,13 @@ import pytest
 from tests.services import binaries
 
 SCRIPT = binaries.ROOT / "scripts" / "services"
+FAKE_MAVEN = """#!/bin/sh
+for word; do
+    case $word in -DoutputDirectory=*) folder=${word#*=};; esac
+done
+mkdir -p "$folder/repository"
+printf '%s\\n' "$@" > "$folder/zipkin-server-3.6.1-exec.jar"
+"""
 
 
 def run(*args):
@@ -63,9 +71,102 @@ def test_install_asks_for_the_packages_of_what_is_missing(table, monkeypatch, tm
     monkeypatch.setattr(table, "disable", list)
     monkeypatch.setattr(table, "as_root", lambda command, timeout=0: commands.append(command))
 
-    assert table.install(()) == 1
-    assert ["update" in commands[0], commands[1][-1]] == [True, "prometheus"]
+    assert table.install(["prometheus", "promtool", "rabbitmq"]) == 1
+    assert "update" in commands[0]
+    assert commands[1][-2:] == ["prometheus", "rabbitmq-server"]
     assert "--no-install-recommends" in commands[1]
+
+
+@pytest.fixture
+def installs(table, monkeypatch, tmp_path):
+    """Give the calls of an install where only Java is there: package lists and fetched rows."""
+    calls = []
+    monkeypatch.setattr(table, "find", {"java": "/usr/bin/java"}.get)
+    monkeypatch.setattr(table.shutil, "which", lambda name, path=None: "/usr/bin/" + name)
+    monkeypatch.setattr(table, "install_packages", lambda names, units: calls.append(names))
+    monkeypatch.setattr(table, "fetch", lambda row: calls.append(row.name))
+    return calls
+
+
+def test_a_maven_artifact_comes_without_packages_where_the_tools_are(table, installs):
+    """A user without root gets a jar if Java and Maven are there."""
+    table.install(["zipkin"])
+
+    assert installs == ["zipkin"]
+
+
+def test_a_maven_artifact_brings_what_it_needs(table, installs, monkeypatch):
+    """Where Java and Maven are absent their packages are installed first."""
+    monkeypatch.setattr(table, "find", lambda name: None)
+    monkeypatch.setattr(table, "program", lambda name: None)
+    table.install(["zipkin"])
+
+    assert installs == [["default-jre-headless", "maven"], "zipkin"]
+
+
+def test_maven_copies_into_the_cache_and_leaves_nothing_else(table, monkeypatch, tmp_path):
+    """The jar is there whole or not at all, and Maven's own repository is not used."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    maven = tmp_path / "mvn"
+    maven.write_text(FAKE_MAVEN)
+    maven.chmod(0o755)
+    monkeypatch.setattr(table, "program", lambda name: str(maven))
+    row = next(row for row in table.SERVICES if row.name == "zipkin")
+    assert table.find("zipkin") is None
+
+    table.fetch(row)
+
+    jar = tmp_path / "obskit-tests" / row.binary
+    assert table.find("zipkin") == str(jar)
+    assert os.listdir(jar.parent) == [row.binary]
+    said = jar.read_text()
+    assert f"-Dartifact={row.source}" in said
+    assert f"-Dmaven.repo.local={jar.parent}" in said
+
+
+def test_a_failed_copy_leaves_the_cache_as_it_was(table, monkeypatch, tmp_path):
+    """Half a jar is never taken for a whole one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(table, "program", lambda name: "false")
+    row = next(row for row in table.SERVICES if row.name == "zipkin")
+
+    with pytest.raises(subprocess.CalledProcessError):
+        table.fetch(row)
+    assert os.listdir(tmp_path / "obskit-tests") == []
+
+
+def test_the_cache_is_the_users(table, monkeypatch, tmp_path):
+    """Without a valid setting it is below the home folder, as the XDG specification says."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/invalid")
+
+    assert table.cache() == tmp_path / ".cache" / "obskit-tests"
+
+
+def test_the_broker_is_found_beside_the_wrapper_of_debian(table, monkeypatch, tmp_path):
+    """The wrapper in the search path serves only root, so its folder comes later."""
+    folders = [tmp_path / "lib", tmp_path / "sbin"]
+    for folder in folders:
+        folder.mkdir()
+        folder.joinpath("rabbitmq-server").write_text("")
+        folder.joinpath("rabbitmq-server").chmod(0o755)
+    monkeypatch.setattr(table, "FIRST_FOLDERS", (str(folders[0]),))
+    monkeypatch.setenv("PATH", str(folders[1]))
+
+    assert table.find("rabbitmq") == str(folders[0] / "rabbitmq-server")
+
+
+def test_only_new_units_are_kept_off(table, monkeypatch, tmp_path):
+    """A name server that ran before the install goes on; a new one does not start at boot."""
+    kept_off = []
+    monkeypatch.setattr(table, "POLICY", tmp_path)
+    monkeypatch.setattr(table, "UNIT_FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr(table, "disable", kept_off.extend)
+    monkeypatch.setattr(table, "apt", lambda *_: (tmp_path / "rabbitmq-server.service").touch())
+    (tmp_path / "epmd.service").touch()
+    table.install_packages(["rabbitmq-server"], table.RABBITMQ_UNITS)
+
+    assert kept_off == ["rabbitmq-server.service"]
 
 
 def test_install_without_apt_names_the_packages(table, monkeypatch, capsys):
@@ -73,8 +174,8 @@ def test_install_without_apt_names_the_packages(table, monkeypatch, capsys):
     monkeypatch.setattr(table, "find", lambda name: None)
     monkeypatch.setattr(table.shutil, "which", lambda name: None)
 
-    assert table.install(()) == 1
-    assert "install by hand: prometheus" in capsys.readouterr().err
+    assert table.install(["promtool"]) == 1
+    assert "install by hand: prometheus\n" in capsys.readouterr().err
 
 
 def test_without_root_and_sudo_the_need_is_said(table, monkeypatch):

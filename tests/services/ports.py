@@ -20,6 +20,19 @@ def reserve_port() -> int:
             return port
 
 
+def hold_port() -> socket.socket:
+    """Return a socket that keeps a free loopback port for a server that comes and goes.
+
+    A server that sets SO_REUSEADDR gets the port, nobody else does; without one, connections are
+    refused.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _given.add(held.getsockname()[1])
+    return held
+
+
 def accepts(port: int) -> bool:
     """Tell whether something accepts connections on the loopback port."""
     try:

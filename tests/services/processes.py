@@ -172,6 +172,11 @@ def environment(changes: Mapping[str, str | None] | None) -> dict[str, str]:
     return {key: value for key, value in merged.items() if value is not None}
 
 
+def bare_environment(home: Path, **names: str) -> dict[str, str]:
+    """Return an environment with a search path, a home folder and *names*, and nothing of ours."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **names}
+
+
 @pytest.fixture
 def start_process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Give the starter of subprocesses; what still runs after the test is killed."""

@@ -12,6 +12,11 @@ def no_programs(monkeypatch):
     monkeypatch.setattr(binaries, "load_table", lambda: table)
 
 
+def test_a_server_that_is_no_package_is_found_too(service_binary):
+    """A jar has a path as a program has."""
+    assert service_binary("zipkin").endswith(".jar")
+
+
 @pytest.mark.usefixtures("no_programs")
 def test_an_absent_program_skips_with_the_command_that_installs_it(monkeypatch, service_binary):
     """On a developer's machine the test is skipped and says how to change that."""

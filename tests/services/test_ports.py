@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from tests.services.ports import accepts, wait_until
+from tests.services.ports import accepts, hold_port, reserve_port, wait_until
 
 
 def test_free_port_is_free_and_never_repeated(free_port):
@@ -22,6 +22,25 @@ def test_accepts_tells_a_listener_from_none(free_port):
 
     with socket.create_server(("127.0.0.1", port)):
         assert accepts(port)
+
+
+def test_a_held_port_waits_for_its_server():
+    """It refuses connections until a server that allows sharing listens on it, again and again."""
+    with hold_port() as held:
+        port = held.getsockname()[1]
+        for _ in range(2):
+            assert not accepts(port)
+            with socket.create_server(("127.0.0.1", port)):
+                assert accepts(port)
+
+
+def test_a_held_port_is_nobody_elses():
+    """A program that does not ask for sharing cannot take it, and it is never handed out."""
+    with hold_port() as held, socket.socket() as other:
+        port = held.getsockname()[1]
+        with pytest.raises(OSError):
+            other.bind(("127.0.0.1", port))
+        assert port not in {reserve_port() for _ in range(20)}
 
 
 def test_wait_until_says_what_did_not_happen():

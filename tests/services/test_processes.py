@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.services.processes import bare_environment
+
 CHILD_THAT_STAYS = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -73,6 +75,15 @@ def test_the_environment_is_clean_and_can_be_changed(start_process, monkeypatch)
     output = start_process(sys.executable, "-c", script, env=env).wait()
 
     assert output.stdout == b"['KEPT', 'OBSKIT_SERVICE']\n"
+
+
+def test_a_bare_environment_has_nothing_of_ours(monkeypatch, tmp_path):
+    """A server finds programs and its own folder; no other name is passed on."""
+    monkeypatch.setenv("STORAGE_TYPE", "elasticsearch")
+    env = bare_environment(tmp_path, PORT="1")
+
+    assert set(env) == {"HOME", "LC_ALL", "PATH", "PORT"}
+    assert env["HOME"] == str(tmp_path)
 
 
 def test_obskit_is_importable_in_the_child(start_process):
