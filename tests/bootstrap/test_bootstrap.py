@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import subprocess
 import sys
 import threading
 
@@ -13,6 +14,78 @@ from obskit import _bootstrap, health
 from obskit._bootstrap import rooms
 from obskit.errors import UnknownInstrumentation
 from tests.logs.torture import strict
+
+# What a start imports of obskit. Each module costs about 0.1 ms and 15 KiB: what only a request,
+# a scrape or a rare error needs is imported by whoever needs it, not here.
+START = {
+    "": "_bootstrap clock context conventions errors fields health instrumentation logs metrics"
+    " observation pattern pointers propagation record settings traces",
+    "_bootstrap": "rooms",
+    "instrumentation": "_answer _catalog _drive _imports _ledger _patch _served _wire threads",
+    "logs": "bare capture constant exceptions facts formats frames levels line logger losses"
+    " pipeline redaction rendering secret shortcut shortening sinks stdlib summary writer",
+    "logs.capture": "console errors handlers said servers streams tracebacks",
+    "logs.formats": "json",
+    "metrics": "budget catalogue exemplars family lifecycle locks red rows runtime server start"
+    " values workers",
+    "observation": "lifecycle outcome record",
+    "propagation": "causal correlation inbound policy w3c",
+    "settings": "parse program resolve table",
+    "traces": "finished naming recorder sampling",
+}
+# And what more where FastAPI is imported before or afterwards, with all that it may bring along.
+FASTAPI = {
+    "instrumentation": "_applications _asgi _carried _outgoing _websocket executors fastapi httpx"
+    " multiprocessing requests starlette",
+    "traces": "baggage bridge current live places provider spans",
+}
+# Of the standard library: slow to import, or too early for gevent.
+SLOW = {
+    "asyncio", "concurrent", "ctypes", "email", "gzip", "http", "importlib.metadata", "mmap",
+    "multiprocessing", "random", "shutil", "socketserver", "ssl", "subprocess", "tempfile",
+    "unittest", "xml",
+}  # fmt: skip
+
+
+def modules(*listed):
+    """Return the whole names of the modules of obskit in each of *listed*."""
+    return {
+        ".".join(filter(None, ("obskit", room, name)))
+        for rooms in listed
+        for room, names in rooms.items()
+        for name in names.split()
+    }
+
+
+def imported(begin, end=""):
+    """Return the modules that a program has imported that begins and ends so."""
+    init = "import obskit; obskit.init('shop', log_stream='/dev/null', metrics_port=False)"
+    show = "import os, sys; os.write(1, ' '.join(sys.modules).encode())"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{begin}\n{init}\n{end}\n{show}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(done.stdout.split())
+
+
+def test_a_start_imports_just_what_it_needs():
+    """A module more is to be a decision: it makes the start of every service slower."""
+    loaded = imported("")
+
+    assert {name for name in loaded if name.startswith("obskit.")} == modules(START)
+    assert not SLOW & loaded
+
+
+@pytest.mark.parametrize("program", [("import fastapi", ""), ("", "import fastapi")])
+def test_a_start_with_fastapi_imports_little_more(program):
+    """The engine and the hooks come in; what one request in a thousand needs does not."""
+    loaded = {name for name in imported(*program) if name.startswith("obskit.")}
+
+    assert modules({"instrumentation": "_asgi fastapi starlette"}) <= loaded
+    assert loaded <= modules(START, FASTAPI)
 
 
 def test_init_switches_everything_on_once(started):

@@ -180,3 +180,26 @@ def test_the_end_of_children_is_prepared_once_multiprocessing_is_there():
 
     assert owner is at_end
     assert calls[1] == ((None, at_end), {"exitpriority": -100})
+
+
+def test_spans_go_to_zipkin(started, zipkin):
+    """The room opens with the setting, and is left with the others."""
+    started(zipkin=zipkin.url, service="rooms-to-zipkin")
+    with obskit.unit_of_work("job"):
+        trace_id = obskit.current().trace_id
+    obskit.shutdown()
+
+    assert [span["name"] for span in zipkin.trace(trace_id)] == ["job"]
+    assert obskit.status()["spans"]["zipkin"]["sent"] == 1
+    started(zipkin="", service="rooms-to-zipkin")
+    with obskit.unit_of_work("job"):
+        pass
+    assert obskit.status()["spans"] == {}
+
+
+def test_without_a_server_nothing_is_sent(started):
+    """Nor is the room entered."""
+    started()
+
+    assert "shipping" not in rooms.states
+    assert "spans" not in obskit.status()

@@ -6,15 +6,17 @@ A room that fails is named in the status and in one line; the service runs on wi
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit import health
 from obskit import settings as settings_
-from obskit._bootstrap import process, rooms
+from obskit._bootstrap import rooms
 from obskit.settings import Settings
+
+if TYPE_CHECKING:
+    from obskit._bootstrap import process
 
 __all__ = [
     "active",
@@ -58,13 +60,15 @@ def autostart() -> None:
 
     Where a parent reads the output of this process, no byte of it changes.
     """
+    from obskit._bootstrap import process
+
     with _lock:
         settings = settings_.resolve()
         stream = process.own_stream(settings.log_stream)
         if stream is None:
             _put_in_force(settings, "captured")
         else:
-            _put_in_force(dataclasses.replace(settings, log_stream=stream), process.kind())
+            _put_in_force(settings.but(log_stream=stream), process.kind())
 
 
 def _put_in_force(settings: Settings, kind: process.Kind) -> None:
@@ -173,8 +177,14 @@ def status() -> dict[str, Any]:
         report["settings"] = values(settings)
         report["sources"] = dict(settings.sources)
         report["problems"] = list(settings.problems)
+    if rooms.states.get("shipping") == "on":
+        from obskit import shipping
+
+        report["spans"] = shipping.status()
     if rooms.states.get("instrumentation") == "on":
+        from dataclasses import asdict
+
         from obskit import instrumentation
 
-        report["instrumentation"] = [dataclasses.asdict(row) for row in instrumentation.status()]
+        report["instrumentation"] = [asdict(row) for row in instrumentation.status()]
     return report

@@ -29,6 +29,8 @@ def enter(settings: Settings, process: str, *, first: bool, at_end: Callable[[],
     _contained("observers", _observers, settings, speaking)
     _contained("instrumentation", _instrumentation, settings, at_end)
     _contained("traces", _traces)
+    if process != "helper" and (settings.zipkin or settings.otlp or "shipping" in states):
+        _contained("shipping", _shipping, settings, at_end)
     if speaking:
         _contained("capture", _capture, settings)
     if process == "service":
@@ -158,6 +160,15 @@ def _traces() -> None:
     instrumentation.when_provided(traces.offer)
 
 
+def _shipping(settings: Settings, at_end: Callable[..., None]) -> None:
+    """Send spans to the servers of the settings; without one nothing of it is imported."""
+    from obskit import instrumentation
+    from obskit._bootstrap import destinations
+
+    destinations.connect(settings, at_end)
+    instrumentation.when_imported("celery.signals", destinations.end_with_celery(at_end))
+
+
 def _capture(settings: Settings) -> None:
     from obskit import instrumentation, logs
     from obskit.logs import capture
@@ -212,6 +223,8 @@ def flush(timeout: float) -> None:
     deadline = monotonic() + timeout
     if states.get("capture") == "on":
         _leave_by("obskit.logs.capture", "flush")
+    if states.get("shipping") == "on":
+        _leave_by("obskit.shipping", "flush", timeout)
     if states.get("logs") == "on":
         _leave_by("obskit.logs", "shutdown", max(0.0, deadline - monotonic()))
 
@@ -225,6 +238,7 @@ def leave() -> None:
         ("logs", "obskit.logs", "undo"),
         ("instrumentation", "obskit.instrumentation", "uninstrument"),
         ("traces", "obskit.traces", "undo"),
+        ("shipping", "obskit.shipping", "undo"),
         ("metrics", "obskit.metrics", "shutdown"),
     ):
         if room in states:

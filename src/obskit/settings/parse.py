@@ -118,6 +118,14 @@ def as_is(text: str) -> str:
     return text
 
 
+def url(text: str) -> str:
+    """Return the URL of a server, without a slash at its end."""
+    scheme, separator, rest = text.partition("://")
+    if scheme.lower() not in ("http", "https") or not separator or not rest.strip("/"):
+        raise ValueError("must be a URL such as http://host:9411")
+    return text.rstrip("/")
+
+
 def header(text: str) -> str:
     """Return the name of an HTTP header (a token of RFC 9110)."""
     if not all(char.isascii() and (char.isalnum() or char in "!#$%&'*+-.^_`|~") for char in text):

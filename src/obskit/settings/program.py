@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
+
+from obskit.record import Record
 
 # What `obskit run` tells the program that it starts, beside the settings.
 LAUNCH = "OBSKIT_LAUNCH"
@@ -13,8 +14,7 @@ LAUNCH = "OBSKIT_LAUNCH"
 FAMILY = "OBSKIT_METRICS_FAMILY"
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """What `obskit run` tells: the program's name, and which streams are its launcher's own.
 
     A stream is named by device and inode, so that a child whose output its parent reads

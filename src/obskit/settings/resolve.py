@@ -80,7 +80,7 @@ def parsed(name: str, value: Any) -> Any:
     elif isinstance(value, bool):
         value = "1" if value else "off" if name == "metrics_port" else "0"
     try:
-        return FIELDS[name].metadata["parse"](str(value).strip())
+        return FIELDS[name].parse(str(value).strip())
     except ValueError as error:
         raise SettingError(f"{environment_name(name)}={str(value)[:100]!r} {error}") from None
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from obskit.settings import parse
 
 PREFIX = "OBSKIT_"
+
+
+class Setting:
+    """What is known of a setting: *parse* reads its text, *shown* is its default for people.
+
+    A *hidden* one is set by obskit alone.
+    """
+
+    __slots__ = ("default", "hidden", "meaning", "parse", "shown")
+
+    def __init__(
+        self, default: Any, parse: parse.Parse, meaning: str, shown: str | None, hidden: bool
+    ) -> None:
+        self.default = default
+        self.parse = parse
+        self.meaning = meaning
+        self.shown = shown
+        self.hidden = hidden
 
 
 def _setting(
@@ -20,17 +36,17 @@ def _setting(
     *,
     hidden: bool = False,
 ) -> Any:
-    metadata = {"parse": parser, "meaning": meaning, "shown": shown, "hidden": hidden}
-    return field(default=default, metadata=metadata)
+    return Setting(default, parser, meaning, shown, hidden)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The values in force.
+    """The values in force; they never change.
 
     ``sources`` says of each name where its value came from, ``problems`` which values were
     not understood (the default is used instead).
     """
+
+    # No dataclass: to make one of this size takes longer than all other work on settings.
 
     service: str = _setting(
         "", parse.as_is, "Name of this service", "`OTEL_SERVICE_NAME`, else the program's name"
@@ -99,11 +115,30 @@ class Settings:
         "Most label combinations of one metric; the rest is counted as `__overflow__`",
     )
     zipkin: str = _setting(
-        "", parse.as_is, "Base URL of a Zipkin server; without it no span is sent", "none"
+        "", parse.url, "Base URL of a Zipkin server; without it no span is sent there", "none"
     )
+    zipkin_exporter: str = _setting(
+        "obskit", parse.one_of("obskit", "otel"),
+        "Who sends to Zipkin: `otel` is OpenTelemetry's exporter, of the extra `otel-zipkin`",
+    )  # fmt: skip
+    otlp: str = _setting(
+        "", parse.url,
+        "Base URL of an OTLP/HTTP collector that gets the spans; needs the extra `otlp`",
+        "none",
+    )  # fmt: skip
+    span_queue: int = _setting(
+        8 * 1024**2, parse.size,
+        "Bytes kept for a server that is slow or away, then spans are dropped, counted",
+        "8 MiB",
+    )  # fmt: skip
     trace_ratio: float = _setting(
         1.0, parse.ratio, "Share of new traces that are sampled, 0 to 1; a caller's decision wins"
     )
+    trace_slow: float = _setting(
+        2.0, parse.number,
+        "Seconds from which on work is kept that the ratio has left out, as errors are; `0`: none",
+        "`2`",
+    )  # fmt: skip
     trust: str = _setting(
         "auto", parse.one_of("auto", "internal", "edge"),
         "Whether IDs from outside are continued (`internal`) or replaced (`edge`);"
@@ -136,13 +171,30 @@ class Settings:
     report_file: str = _setting(
         "", parse.as_is, "Where each process leaves its status when it ends", "none", hidden=True
     )
-    sources: Mapping[str, str] = field(default_factory=dict, metadata={"internal": True})
-    problems: tuple[str, ...] = field(default=(), metadata={"internal": True})
+    sources: Mapping[str, str] = {}
+    problems: tuple[str, ...] = ()
+
+    def __init__(self, **values: Any) -> None:
+        for name in values:
+            if name not in FIELDS and name not in ("sources", "problems"):
+                raise TypeError(f"there is no setting {name!r}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("settings cannot be changed")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def but(self, **values: Any) -> Settings:
+        """Return these settings with other *values* for some."""
+        return Settings(**{**self.__dict__, **values})
 
 
-FIELDS: dict[str, dataclasses.Field[Any]] = {
-    item.name: item for item in dataclasses.fields(Settings) if "internal" not in item.metadata
+FIELDS: dict[str, Setting] = {
+    name: found for name, found in vars(Settings).items() if isinstance(found, Setting)
 }
+for _name, _found in FIELDS.items():
+    setattr(Settings, _name, _found.default)
 
 
 def environment_name(name: str) -> str:
@@ -153,9 +205,8 @@ def environment_name(name: str) -> str:
 def default_text(name: str) -> str:
     """Return the default of setting *name* as people write it."""
     item = FIELDS[name]
-    shown: str | None = item.metadata["shown"]
-    if shown is not None:
-        return shown
+    if item.shown is not None:
+        return item.shown
     value = item.default
     if isinstance(value, bool):
         return "`1`" if value else "`0`"
