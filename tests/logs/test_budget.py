@@ -88,6 +88,15 @@ def test_no_room_at_all_is_no_error():
     assert fit("hello", {"a": "x" * 100, "b": 1}, -50, orjson.dumps)[1].keys() == {budget.TRUNCATED}
 
 
+@pytest.mark.parametrize("stack", [None, 1, ["x" * 500], {"a": "x" * 500}])
+def test_a_stack_that_is_no_text_is_a_value_like_others(stack):
+    """Whoever puts it there."""
+    kept = fit("x", {"error_stack": stack, "a": "y" * 500}, 200, orjson.dumps)[1]
+
+    assert size("x", kept) <= 200
+    assert type(kept["error_stack"]) is type(stack)
+
+
 _plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=200),
     lambda inner: (

@@ -42,6 +42,37 @@ def test_the_setting_is_understood(text, expected):
     assert levels.parse(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "instrument", "expected"),
+    [
+        ("INFO", (), 30), ("DEBUG", (), 30), ("ERROR", (), 40), ("httpx=INFO", (), 20),
+        ("INFO", ("httpx",), 30), ("INFO", ("-flask",), 30), ("INFO", ("-httpx",), 20),
+        ("INFO", ("flask",), 20), ("INFO", ("none",), 20),
+    ],
+)  # fmt: skip
+def test_what_is_observed_anyway_is_not_told_at_info(text, instrument, expected):
+    """Where obskit observes calls, their library's own line about each needs WARNING."""
+    levels.configure(text, instrument)
+
+    assert levels.of("httpx").level == expected
+    assert levels.of("httpx._client").level == expected
+    assert levels.enabled("httpx", expected)
+    assert levels.of("httpxx").level == levels.in_force()[0]
+    levels.forget()
+    assert levels.of("httpx").level == 0
+
+
+def test_a_rule_for_a_logger_below_wins_over_the_default():
+    """The nearest name counts here too."""
+    levels.configure("INFO,httpcore.http2=DEBUG", ())
+
+    assert levels.of("httpcore.http2").level == 10
+    assert levels.of("httpcore.http11").level == 30
+    assert levels.by_default() == {"httpx": 30, "httpcore": 30}
+    levels.configure("httpx=INFO", ())
+    assert levels.by_default() == {"httpcore": 30}
+
+
 def test_loggers_that_exist_hear_of_a_change():
     """A level can be changed at any time, for all loggers that were ever made."""
     levels.configure("INFO")

@@ -13,7 +13,8 @@ from obskit import health
 from obskit import logs as log_room
 from obskit.logs import levels, pipeline
 from obskit.logs import loguru as joining
-from obskit.logs.capture import console, handlers
+from obskit.logs.capture import console, handlers, said
+from obskit.logs.capture.streams import LineStream
 from obskit.logs.formats import json as json_format
 from tests.logs import failing
 from tests.logs.torture import CASES
@@ -129,6 +130,24 @@ def test_raw_text_is_printed_as_it_is(logged, capfd):
 
     assert capfd.readouterr().out == "50 %\r"
     assert logged.lines == []
+
+
+def test_raw_text_that_becomes_lines_has_the_name_of_its_logger(logged, monkeypatch, capfd):
+    """Also where it comes in pieces; what is printed between is nobody's."""
+    stream = LineStream(sys.stdout, "stdout", said.text)
+    monkeypatch.setattr(sys, "stdout", stream)
+    logger.remove()
+    logger.add(stream)
+    logger.opt(raw=True).info("one ")
+    logger.opt(raw=True).info("line\nand ")
+    logger.opt(raw=True).info("another\n")
+    print("printed")
+
+    assert [(line["message"], line["logger"]) for line in logged.lines] == [
+        ("one line", __name__), ("and another", __name__), ("printed", "stdout"),
+    ]  # fmt: skip
+    logger.remove()
+    stream.retire()
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_time_is_utc_with_microseconds(logged, log):
 @given(st.integers(0, 4_000_000_000_000_000_000))
 def test_any_time_is_written_right(when):
     """A record made elsewhere keeps its time to the microsecond."""
-    written = pipeline._prefix(when // 10**9) + f"{when // 1000 % 10**6:06d}"
+    written = pipeline._prefix(when // 10**8) + f"{when // 1000 % 10**5:05d}"
     expected = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=when // 1000)  # noqa: DTZ001
 
     assert written == '{"timestamp":"' + expected.isoformat("T", "microseconds")
@@ -473,3 +473,52 @@ def test_the_message_may_be_any_object(logged):
     pipeline.emit(20, "x", {"a": 1}, {})
 
     assert json.loads(logged.line["message"].replace("'", '"')) == {"a": 1}
+
+
+@pytest.mark.parametrize("soon", [True, False])
+def test_lines_that_found_the_queue_full_are_told_of(logged, log, soon):
+    """By one line, when the stream takes lines again, or else at the end; the numbers add up."""
+    read_end, write_end = os.pipe()
+    logged.configure(log_stream=f"fd:{write_end}", log_queue=4096)
+    count = 2000
+    with obskit.unit_of_work("job"):
+        for number in range(count):
+            log.info("x", number=number)
+    lost = health.lost["logs", "queue full"]
+    raw = bytearray()
+    reader = threading.Thread(target=lambda: raw.extend(all_of(read_end)))
+    reader.start()
+    deadline = time.monotonic() + 20
+    while soon and (pipeline._writer.waiting or pipeline._writer._losses.waiting):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    logs.undo()
+    os.close(write_end)
+    reader.join(20)
+    found = [strict(line) for line in bytes(raw).splitlines(keepends=True)]
+    told = [line for line in found if line["message"] == "lines were lost"]
+
+    assert lost > 0
+    assert [(line["obskit_lost"], line["obskit_reason"]) for line in told] == [(lost, "queue full")]
+    assert len([line for line in found if line["message"] == "x"]) == count - lost
+    assert told == found[-1:]
+    assert told[0]["scope"] == "process"
+
+
+def all_of(descriptor):
+    """Return what comes until the other end is closed."""
+    raw = b""
+    while piece := os.read(descriptor, 1 << 16):
+        raw += piece
+    os.close(descriptor)
+    return raw
+
+
+def test_a_file_that_was_removed_is_made_anew_soon(logged, log):
+    """What is written after a tenth of a second is in the new one."""
+    log.info("before")
+    logged.path.unlink()
+    time.sleep(0.11)
+    log.info("after")
+
+    assert logged.line["message"] == "after"

@@ -51,16 +51,30 @@ def test_streams_are_known_by_name(tmp_path):
     sink.close()
 
 
-@pytest.mark.parametrize("name", ["missing/log", "folder", "a\0b"])
+@pytest.mark.parametrize("name", ["file/log", "file/deeper/log", "folder", "a\0b"])
 def test_a_file_that_cannot_be_opened_gives_way_to_stdout(tmp_path, monkeypatch, floor, name):
     """The service starts, lines are written, and the reason is reported."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
     sink = open_sink(name)
 
     assert sink.descriptor == 1
     assert sink.path == ""
     assert health.internal_errors == {"logs.writer": 1}
+
+
+@pytest.mark.parametrize("name", ["log", "missing/log", "missing/deeper/log", "folder/log"])
+def test_the_folder_of_a_file_is_made(tmp_path, monkeypatch, floor, name):
+    """A service is not without its log because nobody has made the folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    sink = open_sink(name)
+    os.write(sink.descriptor, b"one")
+    sink.close()
+
+    assert (tmp_path / name).read_bytes() == b"one"
+    assert health.internal_errors == {}
 
 
 def test_a_named_pipe_without_reader_keeps_nobody_waiting(tmp_path, floor):

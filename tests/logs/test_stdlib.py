@@ -13,7 +13,7 @@ import traceback
 import pytest
 
 import obskit
-from obskit import health
+from obskit import health, logs
 from obskit.logs import capture, levels, pipeline, stdlib
 from tests.logs import failing
 from tests.logs.failing import caught
@@ -81,6 +81,39 @@ def test_nothing_that_is_logged_breaks(logged, log, capfd, case):
     assert case.shows in logged.raw.decode()
     assert capfd.readouterr() == ("", "")
     assert health.internal_errors == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("django.request", {"status_code": 404}),
+        ("django.security.SuspiciousSession", {"status_code": 404}),
+        ("shop", {"status_code": 404, "request": "GET /?secret=1", "server_time": "now"}),
+    ],
+)
+def test_what_django_adds_is_kept_without_its_request(logged, log, name, left):
+    """Its text has the query; a user's own field of that name is his."""
+    added = {"status_code": 404, "request": "GET /?secret=1", "server_time": "now"}
+    logging.getLogger(name).warning("Not Found: %s", "/", extra=added)
+
+    assert {key: logged.line[key] for key in added if key in logged.line} == left
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "left"),
+    [
+        ("celery.app.trace", {"id": "7", "name": "add", "args": "(1,)", "return_value": "2"},
+         {"task_id": "7", "task_name": "add"}),
+        ("celery.app.trace", "text", {"data": "text"}),
+        ("shop", {"id": "7", "args": "(1,)"}, {"data": {"id": "7", "args": "(1,)"}}),
+    ],
+)  # fmt: skip
+def test_what_celery_adds_is_kept_without_arguments_and_results(logged, name, data, left):
+    """They are not in its text; a user's own field of that name is his."""
+    logging.getLogger(name).warning("Task received", extra={"data": data})
+    added = ("data", "task_id", "task_name")
+
+    assert {key: logged.line[key] for key in added if key in logged.line} == left
 
 
 @pytest.mark.parametrize("extra", [5, "text", [1], [("a", 1)], object()])
@@ -457,6 +490,46 @@ def test_records_are_not_changed(logged, log):
 
     assert made.__dict__ == before
     assert made.msg == {"event": "x"}
+
+
+def test_a_line_of_httpx_about_each_call_is_not_written(logged):
+    """The call is observed anyway; whoever wants it says so, by a setting or in the code."""
+    alone()
+    log = logging.getLogger("httpx")
+    logged.configure()
+    log.info("no")
+    logged.configure(log_level="httpx=INFO")
+    log.info("one")
+    logged.configure(log_level="INFO", instrument=("-httpx",))
+    log.info("two")
+    logged.configure(instrument=())
+    log.info("no")
+    log.setLevel(logging.INFO)
+    logged.configure(service="other")
+    log.info("three")
+    stdlib.remove()
+
+    assert [line["message"] for line in logged.lines] == ["one", "two", "three"]
+    assert log.level == logging.INFO
+    log.setLevel(logging.NOTSET)
+
+
+def test_no_logger_is_made_before_its_library_makes_it(logged):
+    """It would be one that exists, which a `dictConfig` disables."""
+    stdlib.remove()
+    known = logging.root.manager.loggerDict
+    before = known.pop("httpx", None)
+    try:
+        logged.configure(log_level="INFO")
+        assert "httpx" not in known
+        log = logging.getLogger("httpx")
+        dict(logs.ON_IMPORT)["httpx"](None)
+        assert log.level == logging.WARNING
+    finally:
+        stdlib.remove()
+        known.pop("httpx")
+        if before is not None:
+            known["httpx"] = before
 
 
 def test_what_httpx_says_of_a_call_has_no_query(logged):

@@ -1,10 +1,14 @@
 """The one line at the end of each unit of work."""
 
+import itertools
 import logging
 
 import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from obskit import context, conventions, health, observation
+from obskit import clock, context, conventions, health, observation
 from obskit.logs import levels, pipeline, summary
 from obskit.logs.summary import Summary
 from obskit.observation import Kind, Observation, message_context, unit_of_work
@@ -149,13 +153,38 @@ def test_an_error_of_a_task_is_told_in_full(lines):
 def test_a_message_has_one_line(lines):
     """Of a library that is known, and of one that is not."""
     work = conventions.consumer("kafka", "orders", carrier={})
-    observation.start(work)
-    observation.end(work)
+    task = conventions.task("add", "celery", "orders", carrier={})
+    for one in (work, task):
+        observation.start(one)
+        observation.end(one)
     with message_context({}, "order"):
         pass
 
-    assert [line[1] for line in lines] == ["message processed", "message processed"]
+    assert [line[1] for line in lines] == [
+        "message processed", "task finished", "message processed",
+    ]  # fmt: skip
     assert lines[0][2]["messaging_destination_name"] == "orders"
+
+
+def test_where_messages_went_and_who_answered_under_another_id_is_on_it(lines):
+    """So that who reads the lines can tell who has not got the ID; else nothing is there."""
+    with unit_of_work("billing"):
+        observation.end(started(conventions.producer("kafka", "orders")))
+        observation.end(started(conventions.producer("kafka", "orders")))
+        context.get().unit.answered_as = ("other",)
+    fields = lines[0][2]
+
+    assert (fields["messaging_sent_to"], fields["messaging_sent"]) == (["kafka:orders"], 2)
+    assert fields["answered_as"] == ["other"]
+    with unit_of_work("billing"):
+        observation.end(started(conventions.http_client("GET", "http://stock/")))
+    assert not lines[1][2].keys() & {"messaging_sent_to", "messaging_sent", "answered_as"}
+
+
+def started(work):
+    """Begin an observation."""
+    observation.start(work)
+    return work
 
 
 def test_a_connection_has_one_line(lines):
@@ -216,3 +245,211 @@ def test_what_never_began_has_none(lines):
     Summary().end(work)
 
     assert lines == []
+
+
+CHANGING = {"timestamp", "duration_ms", "trace_id", "span_id", "correlation_id", "lc_at"}
+
+
+@pytest.fixture
+def observer(logged):
+    """Let lines be written to a file; the observer is the only one."""
+    made = Summary()
+    observation.configure([("summary", made)])
+    yield made
+    observation.configure(())
+    assert health.internal_errors == {}
+
+
+def both_ways(logged, serve):
+    """Return the lines that *serve* causes, ready ones and those made with care."""
+    serve()
+    serve()
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(pipeline, "emit_ready", lambda *_: False)
+        serve()
+    found = [
+        {name: value for name, value in line.items() if name not in CHANGING}
+        for line in logged.lines[-3:]
+    ]
+    orders = [list(line) for line in logged.lines[-3:]]
+    return found, orders
+
+
+PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+def anything(**facts):
+    """Serve a request on which something is unusual."""
+
+    def serve():
+        bound, labels = facts.get("bound", {}), facts.get("labels", {})
+        headers = {"traceparent": PARENT} if facts.get("parent") else {}
+        work = conventions.http_server("GET", facts.get("path", "/x"), headers, peer="127.0.0.1")
+        observation.start(work)
+        work.labels.update(labels)
+        work.attributes.update(facts.get("attributes", {}))
+        conventions.set_route(work, facts.get("route", "/{x}"))
+        context.bind(**bound)
+        for name in facts.get("unbound", ()):
+            context.unbind(name)
+        unit = work.context.unit
+        unit.synthetic, unit.client_correlation_id = facts.get("synthetic"), facts.get("client")
+        unit.call_count, unit.call_seconds = facts.get("calls", (0, 0.0))
+        unit.sent_to, unit.answered_as = facts.get("sent"), facts.get("answered", ())
+        work.status = facts.get("status", 200)
+        observation.finish(work, facts.get("error"))
+        observation.leave(work)
+
+    return serve
+
+
+REQUESTS = {
+    "usual": {},
+    "known caller": {"parent": True, "client": "mine", "synthetic": "probe"},
+    "calls": {"calls": (3, 0.0123456)},
+    "messages": {"calls": (3, 0.01), "sent": {"kafka:orders": 2, "kafka:\u20ac": 1}},
+    "messages to nowhere": {"calls": (1, 0.01), "sent": {"kafka:\ud800": 1}},
+    "other answers": {"calls": (3, 0.01), "sent": {"a:b": 1}, "answered": ("id-1", "id-2")},
+    "no status": {"status": None},
+    "true status": {"status": True},
+    "failed": {"status": 500},
+    "with an error": {"status": 500, "error": LookupError("x")},
+    "quotes": {"path": '/"\\\n\x00\x7f', "route": '/"{x}"', "client": '"'},
+    "not ASCII": {"path": "/\xe9\u20ac\U0001f600", "route": "/\xe9"},
+    "surrogates": {"path": "/\ud800", "route": "/x"},
+    "surrogates in the route": {"route": "/\ud800"},
+    "surrogates of the client": {"client": "\ud800"},
+    "too long": {"path": "/" + "x" * 20_000},
+    "too long to escape": {"path": '"' * 20_000, "parent": True, "bound": {"a": "y" * 9000}},
+    "all too long": {"path": '"' * 20_000, "route": "/" + "\u20ac" * 20_000},
+    "no path": {"path": b"/x"},
+    "path of one's own": {"path": type("Path", (str,), {})("/x")},
+    "more attributes": {"attributes": {"b": 1}},
+    "bound": {"bound": {"order": 7, "name": "ada"}},
+    "bound and gone": {"bound": {"order": 7, "name": "ada"}, "unbound": ["order"]},
+    "bound by our names": {"bound": {"outcome": "mine", "calls": 7, "url_path": "mine"}},
+    "bound with care": {"bound": {"ids": [1], "level": "x", "password": "x"}},
+    "more labels": {"labels": {"tenant": "a"}},
+    "labels of our names": {"labels": {"level": "a", "outcome": "b", "password": "c"}},
+    "labels that are no text": {"labels": {"tenant": ["a"]}},
+}
+
+
+@pytest.mark.parametrize("facts", REQUESTS.values(), ids=REQUESTS)
+def test_a_line_that_is_ready_is_the_one_that_is_made_with_care(logged, observer, facts):
+    """In all its fields, their order, and within its length."""
+    found, orders = both_ways(logged, anything(**facts))
+
+    assert found[0] == found[1] == found[2]
+    assert orders[0] == orders[1] == orders[2]
+    assert len(logged.lines) == 3
+    assert {line["lc"] for line in logged.lines} == {1}
+    assert max(map(len, logged.raw.splitlines(keepends=True))) <= 16_000
+
+
+def test_usual_lines_are_ready(logged, observer, monkeypatch):
+    """Those of requests, messages and connections; also where something is bound."""
+    monkeypatch.setattr(pipeline, "emit", None)
+    anything()()
+    anything(parent=True, client="mine", calls=(1, 0.1), bound={"order": 7})()
+    work = conventions.websocket_server("/chat", {})
+    observation.start(work)
+    observation.end(work)
+    work = conventions.consumer("kafka", "orders", carrier={})
+    observation.start(work)
+    observation.end(work)
+
+    assert [line["message"] for line in logged.lines] == [
+        "request finished", "request finished", "connection closed", "message processed",
+    ]  # fmt: skip
+    assert [line.get("order") for line in logged.lines] == [None, 7, None, None]
+
+
+@given(
+    st.text(st.characters(exclude_categories=[])),
+    st.text(st.characters(exclude_categories=[])),
+    st.dictionaries(st.text(st.characters(exclude_categories=[])), st.text() | st.floats()),
+    st.none() | st.integers(100, 599),
+)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_request_is_one_valid_line(logged, observer, path, route, bound, status):
+    """Whatever is in it."""
+    assume(path.rstrip("/") not in conventions.QUIET_PATHS)
+    before = len(logged.lines)
+    found, orders = both_ways(logged, anything(path=path, route=route, bound=bound, status=status))
+
+    assert len(logged.lines) == before + 3
+    assert found[0] == found[1] == found[2]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_names_that_are_made_secret_are_hidden(logged, observer):
+    """Also those that we give ourselves."""
+    logged.configure(redact=("url_path", "http_route"))
+    anything(path="/secret", route="/secret")()
+
+    assert b"/secret" not in logged.raw
+
+
+def test_a_line_of_many_causes_fits(logged, observer):
+    """The clock may need more room than anybody thought of."""
+    logged.configure(log_line=2000)
+    work = conventions.http_server("GET", "/x" * 400, {})
+    observation.start(work)
+    strand, _, _ = clock.current()
+    after = tuple(f"{number:016x}-1" for number in range(45))
+    clock.attach((strand, 0, after))
+    observation.end(work)
+
+    assert len(logged.raw) <= 2000
+    line = logged.line
+    assert tuple(line["lc_after"]) == after
+    assert line["url_path"].startswith("/x/x")
+    assert line["obskit_truncated"] > 0
+
+
+def test_routes_that_never_end_do_not_fill_the_memory(logged, observer, monkeypatch):
+    """Only so many are kept, and the lines of all others are as good."""
+    monkeypatch.setattr(summary, "MOST_SHAPES", 10)
+    for number in range(25):
+        anything(route=f"/{number}")()
+
+    assert len(observer._shapes) <= 10
+    assert [line["http_route"] for line in logged.lines] == [f"/{number}" for number in range(25)]
+
+
+def test_lines_of_different_kinds_are_not_mixed_up(logged, observer):
+    """What ends in another way, or has other names, is not told as the first one was."""
+    statuses = [200, 404, 429, 500, 200]
+    for status, labels in itertools.product(statuses, ({}, {"tenant": "a"}, {"client": "a"})):
+        anything(status=status, labels=labels)()
+
+    assert [
+        (line["http_response_status_code"], line.get("tenant"), line.get("client"))
+        for line in logged.lines
+    ] == [
+        (status, *labels)
+        for status, labels in itertools.product(statuses, ((None, None), ("a", None), (None, "a")))
+    ]
+    assert [line["level"] for line in logged.lines[::3]] == [
+        "info", "info", "warning", "error", "info",
+    ]  # fmt: skip
+
+
+def test_lines_for_people_are_written_too(logged, observer):
+    """The console shows what the line would hold."""
+    logged.configure(log_format="console")
+    anything()()
+
+    assert b"request finished" in logged.raw
+    assert b"/{x}" in logged.raw
+
+
+def test_where_the_log_is_off_nothing_is_written(logged, observer, caplog):
+    """But `logging` is told, as ever."""
+    pipeline.undo()
+    with caplog.at_level(logging.INFO):
+        anything()()
+
+    assert logged.raw == b""
+    assert "request finished" in caplog.text

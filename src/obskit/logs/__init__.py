@@ -27,16 +27,23 @@ def _adopt_loguru(module: Any) -> None:
     loguru.adopt(module)
 
 
+def _keep_quiet(module: Any) -> None:
+    from obskit.logs import stdlib
+
+    stdlib.set_levels()
+
+
 ON_IMPORT: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("structlog", _adopt_structlog),
     ("loguru", _adopt_loguru),
+    ("httpx", _keep_quiet),
 )
-"""What is to be called when an application imports a logging library of its own."""
+"""What is to be called when an application imports a library that logs in a way of its own."""
 
 
 def configure(settings: Settings) -> None:
     """Write lines as *settings* say, from now on."""
-    from obskit.logs import pipeline, stdlib
+    from obskit.logs import pipeline, shortcut, stdlib
 
     if settings.in_app or "obskit.logs.frames" in sys.modules:
         from obskit.logs import frames
@@ -44,6 +51,7 @@ def configure(settings: Settings) -> None:
         frames.configure(settings.in_app)
     pipeline.configure(settings)
     stdlib.install()
+    shortcut.install()
 
 
 def shutdown(timeout: float) -> None:
@@ -55,7 +63,8 @@ def shutdown(timeout: float) -> None:
 
 def undo() -> None:
     """Write no lines any more; loggers print through `logging`, as before."""
-    from obskit.logs import pipeline, stdlib
+    from obskit.logs import pipeline, shortcut, stdlib
 
+    shortcut.remove()
     stdlib.remove()
     pipeline.undo()

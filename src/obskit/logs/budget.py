@@ -5,11 +5,16 @@ What was encoded is never cut, so the line stays valid whatever is in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from obskit.logs.exceptions import shorten
+from obskit.logs.formats import json
+from obskit.logs.line import Error, carefully
 from obskit.logs.shortening import cost, cut
+
+if TYPE_CHECKING:
+    from obskit.context import Context
 
 Encode = Callable[[Any], bytes]
 
@@ -22,6 +27,58 @@ LEAST_STACK = 1200
 LEAST_VALUE = 64
 STACK = "error_stack"
 _ERROR = frozenset({"error_type", "error_message", "error_fingerprint", STACK})
+
+
+def line(
+    longest: int,
+    here: Context | None,
+    head: bytes,
+    place: str,
+    message: Any,
+    fields: Mapping[str, Any],
+    values: dict[str, Any] | None = None,
+    error: Error | None = None,
+) -> bytes:
+    """Return a line of at most *longest* bytes, newline included.
+
+    Args:
+        longest: Bytes that it may have.
+        here: The context, whose bound fields belong to it.
+        head: What stands before the message.
+        place: What stands between the message and the fields.
+        message: The message.
+        fields: What the caller has given.
+        values: All fields, if they have been made with care already.
+        error: The error that the line tells of, unless it is in *values*.
+    """
+    if values is None:
+        message, values = carefully(here, message, fields, error, None)
+    middle = place.encode()
+    room = longest - len(head) - len(middle) - 2
+    message, values = fit(message, values, room, json.dumps)
+    comma = b"," if values else b""
+    body = json.dumps(values, None, json.NEWLINE)
+    return b"".join((head, json.dumps(message), middle, comma, body[1:]))
+
+
+def ready_line(
+    longest: int, here: Context | None, time: str, start: str, place: str, body: str
+) -> bytes:
+    """Return a line that was ready, of at most *longest* bytes.
+
+    Args:
+        longest: Bytes that it may have, newline included.
+        here: The context, whose bound fields belong to it.
+        time: Its beginning, up to the microseconds.
+        start: Level, message and logger.
+        place: What stands between the logger and the fields.
+        body: The fields, without the braces.
+    """
+    said = json.loads('{"":"' + start + "}")
+    head = f'{time}Z","level":"{said["level"]}","message":'.encode()
+    place = json.piece({"logger": said["logger"]}) + place
+    fields = json.loads("{" + body + "}")
+    return line(longest, here, head, place, said["message"], fields)
 
 
 def fit(
@@ -43,7 +100,7 @@ def fit(
         return message, fields
     room -= RESERVE
     over = before - room
-    if over > 0 and STACK in fields:
+    if over > 0 and isinstance(fields.get(STACK), str):
         most = max(cost(fields[STACK]) - over, LEAST_STACK)
         _put(fields, sizes, STACK, shorten(fields[STACK], most), encode)
     message = _level_out(message, fields, sizes, room, encode)
@@ -79,7 +136,7 @@ def _level_out(
         if length > most:
             shorter = (
                 shorten(fields[name], most - 2)
-                if name == STACK
+                if name == STACK and isinstance(fields[name], str)
                 else shortened(fields[name], most, encode)
             )
             _put(fields, sizes, name, shorter, encode)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from obskit.logs import frames
 from obskit.logs.shortening import shorten
+from obskit.record import Record
 
 if TYPE_CHECKING:
     from obskit.logs.printed import Printed
@@ -26,7 +27,7 @@ CAUSED = "caused "
 DURING = "while it was handled: "
 
 
-class Description(NamedTuple):
+class Description(Record):
     """What is known of an error.
 
     *stack* begins with the root cause; each exception stands at the margin, above its
@@ -41,7 +42,7 @@ class Description(NamedTuple):
     stack: str
 
 
-class _Link(NamedTuple):
+class _Link(Record):
     """One exception of a chain, and how it followed from the one before it."""
 
     error: BaseException

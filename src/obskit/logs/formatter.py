@@ -113,7 +113,7 @@ def _place(here: context.Context | None) -> dict[str, Any]:
     """Return the unit of work that a line belongs to, and its place in causal order."""
     if here is None:
         return {"scope": "process"}
-    pieces = json.unit(here).decode()[1:], clock.tick()
+    pieces = json.unit(here)[1:], clock.tick()
     place: dict[str, Any] = json.loads("{" + ",".join(filter(None, pieces)) + "}")
     return {**place, "synthetic": True} if here.unit.synthetic is not None else place
 

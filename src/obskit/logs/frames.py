@@ -10,7 +10,8 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from types import CodeType, TracebackType
-from typing import NamedTuple
+
+from obskit.record import Record
 
 MOST_PLACES = 4096
 MOST_TRAILS = 1024
@@ -29,7 +30,7 @@ _OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _MAIN = frozenset({"__main__", "__mp_main__"})
 
 
-class Place(NamedTuple):
+class Place(Record):
     """A line of code: as it is shown, the library that it belongs to, and who is to know it.
 
     *library* is empty for code of the application. *identity* has no line number, so that it
@@ -41,7 +42,7 @@ class Place(NamedTuple):
     identity: str
 
 
-class Trail(NamedTuple):
+class Trail(Record):
     """The way of an error through the code: its text, and what tells it from other ways."""
 
     text: str

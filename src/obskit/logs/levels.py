@@ -10,6 +10,9 @@ from obskit import health
 
 MOST_NAMES = 10_000
 NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+# What these say at INFO about each call is on its span and in its metrics.
+OBSERVED = {"httpx": ("httpx", "httpcore")}
+"""By library that obskit observes: the loggers that need WARNING unless somebody says else."""
 
 
 class Threshold:
@@ -24,6 +27,8 @@ class Threshold:
 _thresholds: dict[str, Threshold] = {}
 _root = 0
 _rules: dict[str, int] = {}
+# Loggers that need WARNING at least, where no rule is about them.
+_quiet: tuple[str, ...] = ()
 _listeners: list[Callable[[], None]] = []
 # What the signal switches back to, while it has switched to DEBUG.
 _before: tuple[int, dict[str, int]] | None = None
@@ -52,10 +57,21 @@ def number(level: str | int) -> int:
     return logging.getLevelNamesMapping().get(word, logging.INFO)
 
 
-def configure(text: str) -> None:
-    """Put the levels that *text* names in force."""
-    global _before
+def configure(text: str, instrument: tuple[str, ...] = ("none",)) -> None:
+    """Put the levels that *text* names in force.
+
+    What a library of `OBSERVED` logs about each call needs WARNING if it is one to *instrument*
+    (names, or ``-name`` to leave one out), unless *text* or the application has set a level.
+    """
+    global _before, _quiet
     _before = None
+    names = [name for name in instrument if name[:1] != "-"]
+    _quiet = tuple(
+        logger
+        for library, loggers in OBSERVED.items()
+        if f"-{library}" not in instrument and (library in names or not names)
+        for logger in loggers
+    )
     put(*parse(text))
 
 
@@ -119,6 +135,8 @@ def put(root: int, rules: dict[str, int]) -> None:
 
 def forget() -> None:
     """Let all levels through, and tell nobody."""
+    global _quiet
+    _quiet = ()
     _stop_listening()
     _listeners.clear()
     put(0, {})
@@ -127,6 +145,11 @@ def forget() -> None:
 def in_force() -> tuple[int, dict[str, int]]:
     """Return the level of all loggers and those of single names."""
     return _root, dict(_rules)
+
+
+def by_default() -> dict[str, int]:
+    """Return the levels of single names that nobody has asked for."""
+    return {name: max(_root, logging.WARNING) for name in _quiet if name not in _rules}
 
 
 def on_change(listener: Callable[[], None]) -> None:
@@ -146,10 +169,12 @@ def of(name: str) -> Threshold:
 
 
 def _level_of(name: str) -> int:
-    while _rules:
+    while _rules or _quiet:
         level = _rules.get(name)
         if level is not None:
             return level
+        if name in _quiet:
+            return max(_root, logging.WARNING)
         name, dot, _ = name.rpartition(".")
         if not dot:
             break

@@ -9,6 +9,7 @@ from typing import Any
 from obskit import health
 from obskit.logs import consoles, levels, pipeline, stdlib
 from obskit.logs.capture.handlers import passing
+from obskit.logs.capture.said import speaker
 
 # On records that are a line already: each console sink gets the same one.
 MARK = "_obskit_taken"
@@ -32,8 +33,16 @@ def _emitting(previous: Callable[..., None], streams: Any) -> Callable[..., None
     def emit(
         self: Any, record: Any, level_id: Any, from_decorator: Any, is_raw: Any, *more: Any
     ) -> None:
-        if is_raw or not isinstance(self._sink, streams) or not consoles.joins(self._sink._stream):
+        if not isinstance(self._sink, streams) or not consoles.joins(self._sink._stream):
             previous(self, record, level_id, from_decorator, is_raw, *more)
+            return
+        if is_raw:
+            # It may be a part of a line, which is printed; the name of its logger goes along.
+            token = speaker.set(_name(record))
+            try:
+                previous(self, record, level_id, from_decorator, is_raw, *more)
+            finally:
+                speaker.reset(token)
             return
         try:
             if _is_wanted(self, record):

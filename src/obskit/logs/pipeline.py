@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from obskit import clock, context, health
@@ -14,48 +15,36 @@ from obskit.logs import levels, redaction
 from obskit.logs.bare import by_logging
 from obskit.logs.facts import facts
 from obskit.logs.levels import enabled as enabled
-from obskit.logs.line import RESERVED as RESERVED
 from obskit.logs.line import Error, about, carefully, described, has_strange_number, is_plain
 
 if TYPE_CHECKING:
+    from obskit.logs.constant import Rendered
     from obskit.logs.writer import Writer
     from obskit.settings import Settings
 
 MOST_NAMES = 4096
 SHUTDOWN_SECONDS = 1.0
 UNLIMITED = 2**62
+_stream_of = attrgetter("log_stream", "log_queue", "log_line")
 _SCALARS = {str, int, float, bool, type(None)}
-_COMMA = (b"", b",")
 LOST = ("logs", "internal error")
 
-
-class _Everything:
-    """Stand for the names of bound fields that each line must look at anew."""
-
-    def isdisjoint(self, names: object) -> bool:
-        """Return False, whatever the names are."""
-        return False
-
-
-# The constant part of a context's lines: what it was made for, what stands before the clock,
-# the mark of a synthetic operation, the same with the bound fields, and the names of these.
-Rendered = tuple[object, bytes, bytes, bytes, Any]
-
 _get = context.get
-_tick = clock.tick
+_tick = clock.fields
 _time_ns = time.time_ns
 _write: Callable[[bytes], None]
 _writer: Writer | None = None
 _dumps: Callable[..., bytes]
-_unit: Callable[[Context], bytes]
+_render: Callable[[Context | None, str], Rendered]
+_behind: Callable[..., bytes]
 _newline = 0
 _after_time: Any = {}
 _loggers: Any = {}
 _prefixes: Any = {}
 _longest = 0
 _offset = 0
-_process = b""
-_outside: Rendered = (_process, b"", b"", b"", frozenset())
+_process = ""
+_outside: Rendered = (_process, "", "", "", frozenset())
 # Names of fields that are neither reserved nor secret.
 _plain: set[str] = set()
 _settings: Settings | None = None
@@ -84,9 +73,39 @@ def emit(
     """
     try:
         if _writer is None:
-            by_logging(level, logger, message, fields, error, stack)
-        else:
-            _write(_line(level, logger, message, fields, error, stack, when_ns))
+            return by_logging(level, logger, message, fields, error, stack)
+        here = _get()
+        rendered = _outside if here is None else here.rendered
+        if rendered is None or rendered[0] is not _process:
+            rendered = _render(here, _process)
+        process, unit, synthetic, after, names = rendered
+        body = b""
+        if (
+            type(message) is str
+            and error is None
+            and stack is None
+            and _plain.issuperset(fields)
+            and _SCALARS.issuperset(map(type, fields.values()))
+            and (not names or names.isdisjoint(fields))
+        ):
+            try:
+                text, body = _dumps(message), _dumps(fields, None, _newline)
+            except Exception:
+                body = b""
+        if not body or (b"null" in body and has_strange_number(fields)):
+            return _slowly(here, rendered, level, logger, message, fields, error, stack, when_ns)
+        micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
+        tenth = micros // 100_000
+        head = f"{_prefixes[tenth]}{micros - tenth * 100_000:05d}{_after_time[level]}".encode()
+        origin, comma = _loggers[logger], "" if body == b"{}\n" else ","
+        # The number is taken last: a line that has one is written or counted.
+        clocks = _tick()
+        place = f"{origin}{process}{unit}{clocks}{after}{comma}".encode()
+        line = b"".join((head, text, place, body[1:]))
+        if len(line) > _longest:
+            before = f"{origin}{process}{unit}{clocks}{synthetic}"
+            line = _shortened(here, head, before, message, fields)
+        _write(line)
     except Exception as fault:
         contain(fault)
     except BaseException:
@@ -94,7 +113,47 @@ def emit(
         raise
 
 
-def _line(
+def emit_ready(start: str, body: str, names: frozenset[str]) -> bool:
+    """Write a line of our own that is JSON already; False where `emit` must do it with care.
+
+    Args:
+        start: Level, message and logger, from what stands behind the microseconds on.
+        body: The fields, without the braces; at least one.
+        names: Their names; none of them is reserved or secret.
+    """
+    try:
+        if _writer is None:
+            return False
+        here = _get()
+        rendered = _outside if here is None else here.rendered
+        if rendered is None or rendered[0] is not _process:
+            rendered = _render(here, _process)
+        process, unit, synthetic, after, bound = rendered
+        if bound and not bound.isdisjoint(names):
+            return False
+        micros = (_time_ns() + _offset) // 1000
+        tenth = micros // 100_000
+        prefix = _prefixes[tenth]
+        micros -= tenth * 100_000
+        clocks = _tick()
+        line = f"{prefix}{micros:05d}{start}{process}{unit}{clocks}{after},{body}}}\n".encode()
+        if len(line) > _longest:
+            from obskit.logs import budget
+
+            place = f"{process}{unit}{clocks}{synthetic}"
+            line = budget.ready_line(_longest, here, f"{prefix}{micros:05d}", start, place, body)
+        _write(line)
+    except Exception as fault:
+        contain(fault)
+    except BaseException:
+        health.lose("logs", "interrupted")
+        raise
+    return True
+
+
+def _slowly(
+    here: Context | None,
+    rendered: Rendered,
     level: int,
     logger: str,
     message: Any,
@@ -102,27 +161,25 @@ def _line(
     error: Error | None,
     stack: str | None,
     when_ns: int | None,
-) -> bytes:
-    here = _get()
-    rendered = _outside if here is None else here.rendered
-    if rendered is None or rendered[0] is not _process:
-        rendered = _render(here)
-    _, before, synthetic, after, names = rendered
+) -> None:
+    """Write a line that has an error or a stack, or of whose values some are not plain."""
+    process, unit, synthetic, after, names = rendered
     values, text, body = None, b"", b""
     if (
-        type(message) is str
+        error is not None
+        and type(message) is str
+        and stack is None
         and _plain.issuperset(fields)
         and _SCALARS.issuperset(map(type, fields.values()))
-        and stack is None
         and (not names or names.isdisjoint(fields))
     ):
         try:
             text, body = _dumps(message), _dumps(fields, None, _newline)
             if body.find(b"null") > 0 and has_strange_number(fields):
                 body = b""
-            elif error is not None:
+            else:
                 error = described(error)
-                body = _with_error(body, error)
+                body = _behind(body, about(error))
         except Exception:
             body = b""
     if not body:
@@ -131,24 +188,16 @@ def _line(
         _learn(fields)
         after = synthetic
     micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
-    second = micros // 1_000_000
-    prefix = _prefixes[second]
-    head = f"{prefix}{micros - second * 1_000_000:06d}{_after_time[level]}".encode()
-    name = _loggers[logger]
-    # The number is taken last: a line that has one is written or counted.
-    clocks = _tick().encode()
-    if clocks:
-        clocks = b"," + clocks
-    line = b"".join((head, text, name, before, clocks, after, _COMMA[len(body) > 3], body[1:]))
+    tenth = micros // 100_000
+    head = f"{_prefixes[tenth]}{micros - tenth * 100_000:05d}{_after_time[level]}".encode()
+    before = f"{_loggers[logger]}{process}{unit}"
+    clocks = _tick()
+    place = f"{before}{clocks}{after}{',' if len(body) > 3 else ''}".encode()
+    line = b"".join((head, text, place, body[1:]))
     if len(line) > _longest:
-        fixed = head, name, before, clocks, synthetic
-        line = _shortened(here, fixed, message, fields, values, error)
-    return line
-
-
-def _with_error(body: bytes, error: Error) -> bytes:
-    """Return the fields in *body* with those about *error* behind them."""
-    return body[:-2] + _COMMA[len(body) > 3] + _dumps(about(error), None, _newline)[1:]
+        before = f"{before}{clocks}{synthetic}"
+        line = _shortened(here, head, before, message, fields, values, error)
+    _write(line)
 
 
 def _learn(fields: Mapping[str, Any]) -> None:
@@ -158,51 +207,11 @@ def _learn(fields: Mapping[str, Any]) -> None:
     _plain.update(name for name in fields if type(name) is str and is_plain(name))
 
 
-def _shortened(
-    here: Context | None,
-    fixed: tuple[bytes, bytes, bytes, bytes, bytes],
-    message: Any,
-    fields: Mapping[str, Any],
-    values: dict[str, Any] | None,
-    error: Error | None,
-) -> bytes:
+def _shortened(here: Context | None, *parts: Any) -> bytes:
     """Return the line with its values so short that it fits."""
     from obskit.logs import budget
 
-    if values is None:
-        message, values = carefully(here, message, fields, error, None)
-    room = _longest - sum(map(len, fixed)) - 2
-    message, values = budget.fit(message, values, room, _dumps)
-    body = _dumps(values, None, _newline)
-    head, *rest = fixed
-    return b"".join((head, _dumps(message), *rest, _COMMA[len(body) > 3], body[1:]))
-
-
-def _render(here: Context | None) -> Rendered:
-    """Make the constant part of the lines of *here*, and keep it there."""
-    if here is None:
-        return _outside
-    before = _process + _unit(here)
-    synthetic = b',"synthetic":true' if here.unit.synthetic is not None else b""
-    bound = here.fields
-    ready = _ready(bound)
-    names = frozenset(bound) if ready is not None else _Everything()
-    rendered: Rendered = (_process, before, synthetic, synthetic + (ready or b""), names)
-    here.rendered = rendered
-    return rendered
-
-
-def _ready(bound: dict[str, Any]) -> bytes | None:
-    """Return bound fields as bytes; None where each line must look at them anew."""
-    if not bound:
-        return b""
-    if not (_SCALARS.issuperset(map(type, bound.values())) and all(map(is_plain, bound))):
-        return None
-    try:
-        body = _dumps(bound)
-    except Exception:
-        return None
-    return None if b"null" in body and has_strange_number(bound) else b"," + body[1:-1]
+    return budget.line(_longest, here, *parts)
 
 
 def contain(fault: Exception) -> None:
@@ -219,7 +228,9 @@ def contain(fault: Exception) -> None:
 
 def configure(settings: Settings) -> None:
     """Put *settings* in force for all lines from now on."""
-    global _writer, _settings, _offset, _dumps, _newline, _after_time, _loggers, _prefixes, _unit
+    global _writer, _settings, _offset, _dumps, _newline, _after_time, _loggers, _prefixes, _render
+    global _behind
+    from obskit.logs.constant import render
     from obskit.logs.formats import json
     from obskit.logs.writer import Writer
 
@@ -230,22 +241,18 @@ def configure(settings: Settings) -> None:
         writer = Writer(settings.log_stream, settings.log_queue, settings.log_line)
     else:
         writer = previous
-    _dumps, _newline = json.dumps, json.NEWLINE
-    _after_time, _loggers, _unit = json.after_time, json.logger, json.unit
+    _dumps, _newline, _behind = json.dumps, json.NEWLINE, json.behind
+    _after_time, _loggers, _render = json.after_time, json.logger, render
     _prefixes = json.Pieces(_prefix)
     _offset = int(settings.demo_clock_offset * 1_000_000_000)
     _settings = settings
     _know_process()
     _aim(settings, writer)
     _writer = writer
-    levels.configure(settings.log_level)
+    levels.configure(settings.log_level, settings.instrument)
     levels.listen(settings.log_level_signal)
     if previous is not None and previous is not writer:
         previous.close(SHUTDOWN_SECONDS)
-
-
-def _stream_of(settings: Settings) -> tuple[str, int, int]:
-    return settings.log_stream, settings.log_queue, settings.log_line
 
 
 def _aim(settings: Settings, writer: Writer) -> None:
@@ -290,14 +297,18 @@ def is_json() -> bool:
     return _writer is not None and _longest != UNLIMITED
 
 
-def _prefix(second: int) -> str:
-    """Return the beginning of all lines of a *second*; a good time to look after the stream."""
+def _prefix(tenth: int) -> str:
+    """Return the beginning of all lines of a *tenth* of a second; a time to look after the stream.
+
+    Lines are lost from when a file is deleted until that is noticed: no line waits for a look.
+    """
     global _longest
     if _writer is not None:
         _writer.check()
         if _longest != UNLIMITED:
             _longest = _writer.longest
-    return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
+    second = time.gmtime(tenth // 10)
+    return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', second) + str(tenth % 10)
 
 
 def _know_process() -> None:
@@ -305,10 +316,11 @@ def _know_process() -> None:
     global _process, _outside
     if _settings is None:
         return
+    from obskit.logs.constant import outside
     from obskit.logs.formats import json
 
     _process = json.piece(facts(_settings))
-    _outside = (_process, _process + json.piece({"scope": "process"}), b"", b"", frozenset())
+    _outside = outside(_process)
 
 
 if hasattr(os, "register_at_fork"):
@@ -324,6 +336,7 @@ def shutdown(timeout: float) -> None:
 def undo() -> None:
     """Leave the lines to `logging` again."""
     global _writer, _settings
+    shutdown(SHUTDOWN_SECONDS)
     writer, _writer, _settings = _writer, None, None
     levels.forget()
     if writer is not None:

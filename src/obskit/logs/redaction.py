@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from obskit.logs.secret import MARKER
+from obskit.pattern import Pattern
 
 __all__ = ["MARKER", "configure", "is_secret"]
 
@@ -35,12 +35,12 @@ _SIDE_BY_SIDE = (
     "signing key", "social security", "tax id",
 )  # fmt: skip
 # The same written in one word; none of them is a part of an ordinary word.
-_JOINED = re.compile(
-    "password|passwd|passphrase|apikey|accesskey|accesstoken|authtoken|refreshtoken|bearertoken"
-    "|csrftoken|sessiontoken|secretkey|privatekey|clientsecret|creditcard|cardnumber"
-    "|sessionid|setcookie"
-)
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_JOINED = (
+    "password", "passwd", "passphrase", "apikey", "accesskey", "accesstoken", "authtoken",
+    "refreshtoken", "bearertoken", "csrftoken", "sessiontoken", "secretkey", "privatekey",
+    "clientsecret", "creditcard", "cardnumber", "sessionid", "setcookie",
+)  # fmt: skip
+_WORD = Pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _verdicts: dict[str, bool] = {}
 _phrases: tuple[str, ...] = ()
@@ -56,6 +56,8 @@ def configure(names: Iterable[str]) -> None:
 
 def _spelled(name: str) -> str:
     """Return the words of a name in lower case, with spaces between."""
+    if name.islower() and name.isascii() and name.replace("_", "").isalpha():
+        return " ".join(name.replace("_", " ").split())
     return " ".join(_WORD.findall(name)).lower()
 
 
@@ -75,7 +77,8 @@ def _judge(name: str) -> bool:
     words = spelled.split()
     if not words:
         return False
-    if not _ANYWHERE.isdisjoint(words) or _JOINED.search(spelled.replace(" ", "")):
+    joined = spelled.replace(" ", "")
+    if not _ANYWHERE.isdisjoint(words) or any(word in joined for word in _JOINED):
         return True
     if any(phrase in f" {spelled} " for phrase in _phrases):
         return True

@@ -93,13 +93,15 @@ class Sink:
 def open_sink(stream: str) -> Sink:
     """Return the sink named *stream*; where a file cannot be opened, stdout or stderr.
 
-    The reason is reported by a line.
+    The folder of a file is made if it is missing. The reason is reported by a line.
     """
     if stream in _NUMBERS:
         return Sink(_NUMBERS[stream])
     if stream.startswith("fd:"):
         return Sink(int(stream[3:]))
     try:
+        if not os.path.exists(stream):
+            os.makedirs(os.path.dirname(stream) or ".", exist_ok=True)
         return Sink(_open(stream), stream)
     except (OSError, ValueError) as error:
         health.internal_error("logs.writer", error)

@@ -52,13 +52,13 @@ class Event(str):
 
 def install() -> None:
     """Take records from now on; the levels in force count for `logging` as well."""
-    _set_levels()
+    set_levels()
     if _undos:
         return
-    levels.on_change(_set_levels)
+    levels.on_change(set_levels)
     cls = logging.Logger
-    _undos.append(_replace(cls, "callHandlers", _calling_handlers(cls.callHandlers)))
-    _undos.append(_replace(cls, "makeRecord", _making_record(cls.makeRecord)))
+    _undos.append(replace(cls, "callHandlers", _calling_handlers(cls.callHandlers)))
+    _undos.append(replace(cls, "makeRecord", _making_record(cls.makeRecord)))
 
 
 def remove() -> None:
@@ -69,7 +69,8 @@ def remove() -> None:
         _put_back(name)
 
 
-def _replace(owner: Any, name: str, new: Any) -> Callable[[], None]:
+def replace(owner: Any, name: str, new: Any) -> Callable[[], None]:
+    """Put *new* in the place of an attribute; return what undoes that if it is still there."""
     old = getattr(owner, name)
     setattr(owner, name, new)
 
@@ -216,7 +217,16 @@ def _added(known: dict[str, Any]) -> dict[str, Any]:
     names = list(known)
     if names[_STANDARD_COUNT - 1 : _STANDARD_COUNT] == _LAST_STANDARD:
         del names[:_STANDARD_COUNT]
-    return {name: known[name] for name in names if name not in STANDARD}
+    added = {name: known[name] for name in names if name not in STANDARD}
+    if "request" in added and known["name"].startswith("django."):
+        # Its text has the query; what else is in it is on the summary line.
+        del added["request"]
+        added.pop("server_time", None)
+    elif isinstance(added.get("data"), dict) and known["name"].startswith("celery."):
+        # Beside what its text says: arguments and results of tasks.
+        data = added.pop("data")
+        added |= {"task_id": data.get("id"), "task_name": data.get("name")}
+    return added
 
 
 def _fit_for_a_line(logger: str, args: Any) -> Any:
@@ -293,15 +303,21 @@ def _printed(message: str, text: str | None) -> tuple[str, Description | None]:
     return (message, None) if described is None else (head, described)
 
 
-def _set_levels() -> None:
+def set_levels() -> None:
     """Set the levels in force, where the application has set none of its own."""
     root, rules = levels.in_force()
-    for name in [name for name in _levels if name and name not in rules]:
+    quiet = levels.by_default()
+    for name in [name for name in _levels if name and name not in rules and name not in quiet]:
         _put_back(name)
     if "" in _levels or (logging.root.level == logging.WARNING and not logging.root.handlers):
         _set(logging.root, "", root)
     for name, level in rules.items():
         _set(logging.getLogger(name), name, level)
+    # A logger that is made before its library does so may be disabled by a `dictConfig`.
+    known = logging.root.manager.loggerDict
+    for name in [name for name in quiet if name in known]:
+        if name in _levels or logging.getLogger(name).level == logging.NOTSET:
+            _set(logging.getLogger(name), name, quiet[name])
 
 
 def _set(logger: logging.Logger, name: str, level: int) -> None:

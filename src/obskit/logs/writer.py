@@ -17,6 +17,7 @@ from typing import Any
 
 from obskit import health
 from obskit.logs import sinks
+from obskit.logs.losses import Losses
 from obskit.logs.sinks import PIPE_BUF, Kind
 
 # After the queue has run empty, its thread waits so long for the next stall.
@@ -66,6 +67,7 @@ class Writer:
         # Whether the first line in the queue is begun, and whether one stands there unfinished.
         self._begun = False
         self._torn = False
+        self._losses = Losses()
 
     def _look(self) -> None:
         """Find out how the stream can be written to."""
@@ -170,7 +172,10 @@ class Writer:
             # The number may soon stand for something else, which is no place for lines.
             self._sink = sinks.CLOSED
             self._look()
-        health.lose("logs", "stream closed" if error.errno in _GONE else "write failed", count)
+        if error.errno in _GONE:
+            health.lose("logs", "stream closed", count)
+        else:
+            self._losses.add("write failed", count)
 
     def _keep(self, line: bytes, *, begun: bool = False) -> None:
         """Put *line* in the queue, in front if the beginning of it is written already."""
@@ -179,7 +184,7 @@ class Writer:
                 self._begun = True
                 self._queue.appendleft(line)
             elif self._most and self.waiting + len(line) > self._most:
-                health.lose("logs", "queue full")
+                self._losses.add("queue full")
                 return
             else:
                 self._queue.append(line)
@@ -201,7 +206,8 @@ class Writer:
                 if self._queue:
                     self._drain_some(POLL_MILLISECONDS)
                     idle = 0.0
-                elif idle < LINGER_SECONDS:
+                elif idle < LINGER_SECONDS or self._losses.waiting:
+                    self._losses.tell()
                     sleep(TICK_SECONDS)
                     idle += TICK_SECONDS
                 elif self._is_done():
@@ -270,6 +276,8 @@ class Writer:
             sleep(TICK_SECONDS / 5)
         if not self._draining:
             self._drain_until(deadline)
+        if not self._queue:
+            self._losses.tell(at_last=True)
 
     def _drain_until(self, deadline: float) -> None:
         with self._lock:
@@ -286,6 +294,8 @@ class Writer:
         try:
             if self._sink.renew():
                 self._look()
+            if self._losses.waiting and not self._queue:
+                self._losses.tell()
         except Exception as error:
             health.internal_error("logs.writer", error)
 

@@ -300,3 +300,32 @@ def test_undone_it_is_as_before(screen, app):
     assert after == before
     assert screen.messages == []
     assert screen.text == "text\n"
+
+
+class RequireDebugTrue(logging.Filter):
+    """Be Django's filter while its DEBUG is False."""
+
+    def filter(self, record):
+        """Let nothing pass."""
+        return False
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "expected"),
+    [
+        (RequireDebugTrue, logging.ERROR, ["said"]),
+        (RequireDebugTrue, logging.WARNING, []),
+        (type("Mine", (RequireDebugTrue,), {}), logging.ERROR, []),
+    ],
+)
+def test_errors_that_djangos_default_would_hide_are_lines(screen, kind, level, expected):
+    """Its console handler is silent in production; whoever sets up a filter of his own is
+    obeyed."""
+    handler = logging.StreamHandler(screen.stream)
+    handler.addFilter(kind())
+    logging.getLogger("app").addHandler(handler)
+    screen.install()
+    logging.getLogger("app.inner").log(level, "said")
+
+    assert screen.messages == expected
+    assert screen.text == ""

@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+import tempfile
 
 import pytest
 
 from obskit import context
 from obskit.logs.capture import servers
 from obskit.logs.capture.handlers import summarised
+from obskit.logs.capture.streams import LineStream
 from obskit.observation import unit_of_work
 
 
@@ -53,6 +55,17 @@ def test_werkzeug_says_so_by_environ(environ, expected):
     assert servers.werkzeug_request(look, handler, ("200", 1), {}) is expected
 
 
+@pytest.mark.parametrize(
+    ("environ", "expected"), [({servers.MARK: 1}, True), ({}, False), (None, False)]
+)
+def test_djangos_runserver_says_so_by_environ(environ, expected):
+    """It writes the access line while it closes the response."""
+    handler = type("ServerHandler", (), {"environ": environ})()
+
+    assert servers.django_close(look, handler, (), {}) is expected
+    assert summarised.get() is False
+
+
 @pytest.mark.parametrize(("scope", "expected"), [({servers.MARK: 1}, True), ({}, False)])
 async def test_hypercorn_says_so_by_scope(scope, expected):
     """Its access line is written by a coroutine."""
@@ -93,9 +106,25 @@ def test_the_error_of_a_task_is_said_in_its_operation():
 def test_the_hooks_name_what_is_there():
     """Each path exists in its library."""
     for hook in servers.HOOKS:
-        module = pytest.importorskip(hook.module)
-        owner, _, name = hook.path.partition(".")
-        assert callable(getattr(getattr(module, owner), name))
+        found = pytest.importorskip(hook.module)
+        for name in hook.path.split("."):
+            found = getattr(found, name)
+        assert callable(found)
+
+
+def test_what_celery_writes_to_a_descriptor_goes_to_its_stream():
+    """Where that makes lines; to any other it goes as ever."""
+    said, kept = [], []
+    with tempfile.TemporaryFile("w+") as file:
+        stream = LineStream(file, "stdout", lambda name, text: said.append((name, text.text)))
+        servers.celery_says(kept.append, None, ("worker: Warm shutdown\n", stream), {})
+        servers.celery_says(kept.append, None, ("Goodbye",), {"f": stream})
+        servers.celery_says(lambda *args: kept.append(args), None, ("text", file), {})
+        servers.celery_says(lambda *args: kept.append(args), None, ("text",), {})
+        stream.detach()
+
+    assert said == [("stdout", "worker: Warm shutdown"), ("stdout", "Goodbye")]
+    assert [args[0] for args in kept] == ["text", "text"]
 
 
 def test_the_mark_is_that_of_the_instrumentation():

@@ -13,16 +13,25 @@ from obskit.logs.formats import json
 @given(st.dictionaries(st.text(), st.text() | st.integers(0, 2**53) | st.booleans()))
 def test_a_piece_fits_behind_any_other(fields):
     """Pieces begin with a comma and have no braces."""
-    made = b'{"a":1' + json.piece(fields) + b"}"
+    made = '{"a":1' + json.piece(fields) + "}"
 
     assert standard.loads(made) == {"a": 1, **fields}
+
+
+@given(st.dictionaries(st.text(), st.integers(0, 9)), st.dictionaries(st.text(), st.integers(0, 9)))
+def test_fields_can_be_put_behind_a_whole_line(first, second):
+    """Whether it has some already or not."""
+    line = json.behind(json.dumps(first, None, json.NEWLINE), second)
+
+    assert line.endswith(b"}\n")
+    assert standard.loads(line, object_pairs_hook=list) == [*first.items(), *second.items()]
 
 
 @given(st.text(st.characters(exclude_categories=[])))
 def test_constants_can_be_encoded_and_are_short(text):
     """Whatever a name holds, it can stand on a line."""
     made = json.encodable(text)
-    assert standard.loads(b"{" + json.logger[text][1:] + b"}") == {"logger": made}
+    assert standard.loads("{" + json.logger[text][1:] + "}") == {"logger": made}
     assert len(made) <= 6 * json.LONGEST_CONSTANT
 
 
@@ -53,8 +62,8 @@ def test_pieces_are_made_once_and_forgotten_when_there_are_too_many(monkeypatch)
 
 def test_a_unit_says_what_is_known_of_it():
     """What is not known is left out."""
-    unit = Unit("c", "inherited", "t", "s", caller="web", causation_id="p", hop=3)
-    piece = b"{" + json.unit(Context(unit, "s2", "s", {}))[1:] + b"}"
+    unit = Unit.of("c", "inherited", "t", "s", caller="web", causation_id="p", hop=3)
+    piece = "{" + json.unit(Context(unit, "s2", "s", {}))[1:] + "}"
 
     assert list(standard.loads(piece).items()) == [
         ("correlation_id", "c"), ("correlation_source", "inherited"), ("causation_id", "p"),
@@ -66,9 +75,9 @@ def test_a_unit_says_what_is_known_of_it():
 @pytest.mark.parametrize("name", ["correlation_id", "caller", "causation_id", "trace_id"])
 def test_a_unit_with_strange_values_is_json_all_the_same(name, odd):
     """What cannot stand between quotes as it is is escaped, cut or left out."""
-    unit = Unit("c", "inherited", "t", "s", caller="web", causation_id="p")
+    unit = Unit.of("c", "inherited", "t", "s", caller="web", causation_id="p")
     setattr(unit, name, odd)
-    found = standard.loads(b"{" + json.unit(Context(unit, "s2", "s", {}))[1:] + b"}")
+    found = standard.loads("{" + json.unit(Context(unit, "s2", "s", {}))[1:] + "}")
 
     wanted = {
         "correlation_id": "c", "correlation_source": "inherited", "causation_id": "p",
@@ -79,4 +88,4 @@ def test_a_unit_with_strange_values_is_json_all_the_same(name, odd):
 
 def test_the_process_is_no_unit():
     """Lines outside of an operation say so."""
-    assert json.unit(Context(PROCESS, "", None, {})) == b',"scope":"process"'
+    assert json.unit(Context(PROCESS, "", None, {})) == ',"scope":"process"'

@@ -22,6 +22,7 @@ _PREFIXES = (
     re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \| \w+ +\| \S+ - "),  # loguru
     re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\] \w+ in \w+: "),  # Flask
     re.compile(r"\S+\.py:\d+: \w+Warning: "),
+    re.compile(r"[A-Z][a-z]+ \d\d, \d{4} - \d\d:\d\d:\d\d"),  # Django
 )
 _ACCESS = re.compile(r'.*"[A-Z]+ /\S* (?:HTTP/)?[\d.]+" \d{3}|.*"WebSocket /\S*" ')
 # What is said in place of Python's own headings, and at the start.

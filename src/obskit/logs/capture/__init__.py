@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from obskit import settings as settings_
 from obskit.logs import pipeline, stdlib
 from obskit.logs.capture import console, errors, handlers, said, servers
-from obskit.logs.capture.descriptors import Descriptor
 from obskit.logs.capture.streams import LineStream
+from obskit.record import Record
 from obskit.settings import Settings
+
+if TYPE_CHECKING:
+    from obskit.logs.capture.descriptors import Descriptor
 
 __all__ = ["HOOKS", "ON_IMPORT", "configure", "flush", "undo"]
 
@@ -42,7 +44,7 @@ _kept: list[LineStream] = []
 _descriptors: list[Descriptor] = []
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """What is taken: *printed* are the streams whose text becomes lines, *consoles* those that
     handlers are passed over for; *is_beside* says that the console stays as it is."""
 
@@ -137,6 +139,8 @@ def _putting_back(place: str, stream: LineStream, original: TextIO) -> Callable[
 
 
 def _take_descriptor(name: str, to: str) -> None:
+    from obskit.logs.capture.descriptors import Descriptor
+
     descriptor = Descriptor(NUMBERS[name], name)
     _descriptors.append(descriptor)
     if name == to:
@@ -150,7 +154,7 @@ def _adopt_children(descriptor: Descriptor) -> None:
     told = settings_.launch()
     if told.streams:
         streams = (*told.streams, settings_.stream_name(descriptor.number))
-        settings_.bequeath_launch(replace(told, streams=streams))
+        settings_.bequeath_launch(told._replace(streams=streams))
         _undos.append(partial(settings_.bequeath_launch, told))
 
 

@@ -11,11 +11,12 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from obskit import context, health
-from obskit.logs import stdlib
+from obskit.logs import shortcut, stdlib
 from obskit.logs.capture.console import leads_there
+from obskit.record import Record
 
 Take = Callable[[logging.LogRecord], None]
 Undo = Callable[[], None]
@@ -25,7 +26,9 @@ summarised: ContextVar[bool] = ContextVar("obskit_summarised", default=False)
 
 # uvicorn writes its access line in the task of the request: the context says enough.
 ACCESS_IN_CONTEXT = "uvicorn.access"
-ACCESS = frozenset({ACCESS_IN_CONTEXT, "gunicorn.access", "hypercorn.access", "werkzeug"})
+ACCESS = frozenset(
+    {ACCESS_IN_CONTEXT, "gunicorn.access", "hypercorn.access", "werkzeug", "django.server"}
+)
 
 # On records that others handle too: a queue may bring them to a console handler later.
 TAKEN = "_obskit_taken"
@@ -35,7 +38,7 @@ passing: ContextVar[bool] = ContextVar("obskit_passing", default=False)
 hand it over to a logging library of its own that joins the log."""
 
 
-class Way(NamedTuple):
+class Way(Record):
     """How records become lines.
 
     *take* writes a record as a line. *is_beside* says that the console stays as it is, since
@@ -60,10 +63,12 @@ def install(way: Way) -> Undo:
     if not way.is_beside:
         handle = _handling(logging.StreamHandler.handle, way.take)
         undos.append(_replace(logging.StreamHandler, "handle", handle))
+    shortcut.look()
 
     def undo() -> None:
         for step in undos:
             step()
+        shortcut.look()
 
     return undo
 
@@ -157,7 +162,8 @@ def _sort(
     """Return *record* if it becomes a line, and the handlers that go on as ever.
 
     It does if a console handler would show it, or if it comes to the root logger and no
-    console handler on its way is set up to leave it out.
+    console handler on its way is set up to leave it out. Django's own is not set up by anybody:
+    in production it would leave out what went wrong, too.
     """
     shown: logging.LogRecord | None = None
     is_found = is_refused = is_at_root = False
@@ -171,7 +177,7 @@ def _sort(
                     others.append(handler)
                 continue
             shown = shown or _shown_by(handler, record)
-            is_refused = is_refused or shown is None
+            is_refused = is_refused or (shown is None and not _is_for_debugging(handler, record))
             if way.is_beside and record.levelno >= handler.level:
                 others.append(handler)
         is_at_root = here.parent is None
@@ -190,6 +196,13 @@ def _shown_by(handler: logging.Handler, record: logging.LogRecord) -> logging.Lo
     if isinstance(passed, logging.LogRecord):
         return passed
     return record if passed else None
+
+
+def _is_for_debugging(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Tell whether only Django's ``DEBUG = False`` keeps *handler* from writing of an error."""
+    return record.levelno >= logging.ERROR and any(
+        type(one).__name__ == "RequireDebugTrue" for one in handler.filters
+    )
 
 
 def _is_for_last_resort(record: logging.LogRecord) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any
 
 from obskit import propagation
 from obskit.logs.capture.handlers import summarised
+from obskit.logs.capture.streams import LineStream
+from obskit.record import Record
 
 # What instrumentation leaves in the scope or environ of a request that it observes.
 MARK = "obskit.served"
@@ -15,7 +17,7 @@ MARK = "obskit.served"
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-class LibraryHook(NamedTuple):
+class LibraryHook(Record):
     """A method of a library that is to be wrapped once the library is imported."""
 
     module: str
@@ -38,6 +40,17 @@ def werkzeug_request(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call ``WSGIRequestHandler.log_request(code, size)``."""
+    token = summarised.set(has_mark(getattr(instance, "environ", None)))
+    try:
+        return wrapped(*args, **kwargs)
+    finally:
+        summarised.reset(token)
+
+
+def django_close(
+    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call ``ServerHandler.close()`` of ``runserver``: in it the access line is written."""
     token = summarised.set(has_mark(getattr(instance, "environ", None)))
     try:
         return wrapped(*args, **kwargs)
@@ -97,10 +110,23 @@ def task_error(
     return there.run(wrapped, *args, **kwargs)
 
 
+def celery_says(
+    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call ``safe_say(msg, f)``, which writes to the descriptor of a stream: here to the stream."""
+    stream = args[1] if len(args) > 1 else kwargs.get("f")
+    if not args or not isinstance(stream, LineStream):
+        return wrapped(*args, **kwargs)
+    stream.write(f"{args[0]}\n")
+    return stream.flush()
+
+
 HOOKS: tuple[LibraryHook, ...] = (
+    LibraryHook("celery.apps.worker", "safe_say", celery_says),
     LibraryHook("gunicorn.glogging", "Logger.access", gunicorn_access),
     LibraryHook("hypercorn.logging", "Logger.access", hypercorn_access),
     LibraryHook("werkzeug.serving", "WSGIRequestHandler.log_request", werkzeug_request),
+    LibraryHook("django.core.servers.basehttp", "ServerHandler.close", django_close),
     LibraryHook("asyncio.base_events", "BaseEventLoop.default_exception_handler", task_error),
     LibraryHook("uvloop", "Loop.default_exception_handler", task_error),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import io
-import re
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 from obskit import health
 from obskit.logs.capture.console import file_of
 from obskit.logs.capture.tracebacks import Grouper, Text
+from obskit.pattern import Pattern
 
 # A flushed piece of a line is written out when nothing has been added to it for so long.
 IDLE_SECONDS = 1.0
@@ -20,7 +20,7 @@ LONGEST_PIECE = 64 * 1024
 MOST_NESTED = 100
 MOST_THREADS = 100
 
-_STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_STYLE = Pattern(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 Emit = Callable[[str, Text], None]
 

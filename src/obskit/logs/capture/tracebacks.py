@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from obskit.pattern import Pattern
+from obskit.record import Record
 
-START = re.compile(r"(?:Traceback|  \+ Exception Group Traceback) \(most recent call last\):$")
-GROUP_END = re.compile(r" {4}\+-+$")
-HEADER = re.compile(r"Exception (?:ignored|in thread|in callback)\b")
+START = Pattern(r"(?:Traceback|  \+ Exception Group Traceback) \(most recent call last\):$")
+GROUP_END = Pattern(r" {4}\+-+$")
+HEADER = Pattern(r"Exception (?:ignored|in thread|in callback)\b")
 CHAIN = frozenset(
     {
         "During handling of the above exception, another exception occurred:",
@@ -17,7 +17,7 @@ CHAIN = frozenset(
 MOST_LINES = 1000
 
 
-class Text(NamedTuple):
+class Text(Record):
     """A piece of captured text: one line, or a whole traceback."""
 
     text: str

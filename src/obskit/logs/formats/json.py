@@ -1,4 +1,4 @@
-"""Make the constant pieces of a line of JSON, as bytes that are ready to be written."""
+"""Make the constant pieces of a line of JSON, as text that is ready to be written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from obskit.context import PROCESS, Context
+from obskit.context import PROCESS, Context, Unit
 from obskit.logs import levels
 
 dumps = orjson.dumps
@@ -18,9 +18,15 @@ LONGEST_CONSTANT = 256
 MOST_PIECES = 4096
 
 
-def piece(fields: Mapping[str, Any]) -> bytes:
+def piece(fields: Mapping[str, Any]) -> str:
     """Return *fields* without braces, with a comma before each."""
-    return b"," + dumps(fields)[1:-1] if fields else b""
+    return "," + dumps(fields)[1:-1].decode() if fields else ""
+
+
+def behind(line: bytes, fields: Mapping[str, Any]) -> bytes:
+    """Return the object in *line*, which has its newline, with *fields* behind its own."""
+    comma = b"," if fields and len(line) > 3 else b""
+    return line[:-2] + comma + dumps(fields, None, NEWLINE)[1:]
 
 
 def encodable(text: str) -> str:
@@ -57,7 +63,7 @@ def _after_time(level: int) -> str:
     return f'Z","level":{dumps(encodable(levels.name_of(level))).decode()},"message":'
 
 
-def _logger(name: str) -> bytes:
+def _logger(name: str) -> str:
     return piece({"logger": encodable(str(name))})
 
 
@@ -68,31 +74,43 @@ logger = Pieces(_logger)
 """By name: the field of the logger."""
 
 
-def unit(context: Context) -> bytes:
+def unit(context: Context) -> str:
     """Return where the lines of *context* belong."""
     unit = context.unit
-    if unit is PROCESS:
-        return piece({"scope": "process"})
-    cause, caller = unit.causation_id or "", unit.caller or ""
-    ids = unit.correlation_id, unit.correlation_source, unit.trace_id, context.span_id
-    text = "".join((*ids, cause, caller))
-    if not all(ids) or len(text) > LONGEST_CONSTANT or not is_harmless(text):
-        return _unit_with_care(context)
-    # The first line of each request waits for this: a dictionary would take twice as long.
-    cause = cause and f'"causation_id":"{cause}",'
-    caller = caller and f',"caller":"{caller}"'
+    # The first line of each request waits for this: a dictionary would take much longer.
+    if not unit.harmless:
+        if unit is PROCESS:
+            return piece({"scope": "process"})
+        if not _is_fit(unit, context.span_id):
+            return _unit_with_care(context)
+    cause, caller = unit.causation_id, unit.caller
+    cause = f'"causation_id":"{cause}",' if cause else ""
+    caller = f',"caller":"{caller}"' if caller else ""
     return (
-        f',"correlation_id":"{ids[0]}","correlation_source":"{ids[1]}",{cause}'
-        f'"trace_id":"{ids[2]}","span_id":"{ids[3]}","hop":{unit.hop}{caller}'
-    ).encode()
+        f',"correlation_id":"{unit.correlation_id}","correlation_source":'
+        f'"{unit.correlation_source}",{cause}"trace_id":"{unit.trace_id}",'
+        f'"span_id":"{context.span_id}","hop":{unit.hop}{caller}'
+    )
+
+
+def _is_fit(unit: Unit, span: str) -> bool:
+    """Tell whether all that says where lines belong is there, and may stand as it is."""
+    correlation, source, trace = unit.correlation_id, unit.correlation_source, unit.trace_id
+    text = f"{correlation}{source}{trace}{span}{unit.causation_id}{unit.caller}"
+    return (
+        text.isascii()
+        and len(text) <= LONGEST_CONSTANT
+        and (text.isalnum() or is_harmless(text))
+        and bool(correlation and source and trace and span)
+    )
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether *text* may stand between quotes as it is."""
-    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    """Tell whether *text*, which is ASCII, may stand between quotes as it is."""
+    return text.isprintable() and '"' not in text and "\\" not in text
 
 
-def _unit_with_care(context: Context) -> bytes:
+def _unit_with_care(context: Context) -> str:
     """Return where lines belong, whatever the values are; what is empty is left out."""
     unit = context.unit
     fields = {
