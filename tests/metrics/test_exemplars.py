@@ -13,7 +13,7 @@ IDS = st.text("ABCDEFGHIJabcdefghij0123456789._:~+/=@-", min_size=1, max_size=12
 
 def here(correlation_id=TRACE, *, sampled=True):
     """Return a context."""
-    unit = Unit(correlation_id, "generated", TRACE, SPAN, flags=1 if sampled else 0)
+    unit = Unit.of(correlation_id, "generated", TRACE, SPAN, flags=1 if sampled else 0)
     return Context(unit, SPAN, None, {})
 
 

@@ -33,9 +33,18 @@ def busy(configured):
         work.status = status
         observation.end(work)
     with observation.unit_of_work("billing"):
-        pass
+        observation.end(_begun(conventions.producer("rabbitmq", "orders", carrier={})))
+    born = {"baggage": "obskit.correlation=c-1,obskit.born=mh000000"}
+    message = conventions.consumer("rabbitmq", "orders", carrier=born, sent_at=1.0)
+    message.redelivered = message.dead_lettered = True
+    observation.end(_begun(message))
     health.lose("logs", "full")
     health.internal_error("here", ValueError())
+
+
+def _begun(work):
+    observation.start(work)
+    return work
 
 
 @pytest.mark.usefixtures("busy")
@@ -58,7 +67,9 @@ def test_names_and_labels_are_those_of_the_dictionary(accept, parse):
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(listed.labels), sample
     ours = {metric.name.removesuffix("_total") for metric in METRICS}
-    assert {name for name in families if name.startswith(("obskit", "http", "task"))} <= ours
+    assert {
+        name for name in families if name.startswith(("obskit", "http", "messaging", "task"))
+    } <= ours
 
 
 @pytest.mark.usefixtures("busy")

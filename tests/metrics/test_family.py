@@ -7,8 +7,8 @@ import tempfile
 
 import pytest
 
-from obskit.metrics import family
-from obskit.metrics.family import Family, is_held, name_for, owner, take_lock, take_slot
+from obskit.metrics import family, locks
+from obskit.metrics.family import Family, Holder, name_for, owner, take_slot
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_nothing_is_made_before_it_is_needed(temporary):
 
     assert list(made.workers()) == []
     assert made.files() == made.exemplar_files() == []
-    assert not made.has_numbers()
+    assert not made.has_slots()
     assert list(temporary.iterdir()) == []
 
 
@@ -76,12 +76,25 @@ def test_the_lowest_free_slot_is_taken(mine):
     first, second = take_slot(mine.folder), take_slot(mine.folder)
     assert (first[0], second[0]) == (0, 1)
     assert list(mine.workers()) == [(0, os.getpid()), (1, os.getpid())]
-    os.close(first[1])
+    assert mine.has_slots()
+    first[1].close()
     assert [slot for slot, _ in mine.workers()] == [1]
     third = take_slot(mine.folder)
     assert third[0] == 0
-    os.close(second[1])
-    os.close(third[1])
+    second[1].close()
+    third[1].close()
+
+
+def test_who_only_looks_after_workers_is_none(mine):
+    """A head that serves nothing holds its slot, and its numbers count, until it signs anew."""
+    number, lock = take_slot(mine.folder, idle=True)
+    mine.folder.joinpath("gauge_livesum_s0.db").touch()
+    assert list(mine.holders()) == [Holder(number, os.getpid(), works=False)]
+    assert list(mine.workers()) == []
+    assert len(mine.files()) == 1
+    lock.sign()
+    assert list(mine.workers()) == [(number, os.getpid())]
+    lock.close()
 
 
 @pytest.mark.parametrize(
@@ -100,8 +113,8 @@ def test_what_was_true_of_a_dead_process_alone_goes_with_it(mine, name, stays):
     """The next holder goes on with counts, and begins anew with what was running."""
     path = mine.folder / name
     path.touch()
-    number, descriptor = take_slot(mine.folder)
-    os.close(descriptor)
+    number, lock = take_slot(mine.folder)
+    lock.close()
 
     assert number == 0
     assert path.exists() is stays
@@ -109,27 +122,15 @@ def test_what_was_true_of_a_dead_process_alone_goes_with_it(mine, name, stays):
 
 def test_live_numbers_of_slots_without_holder_do_not_count(mine):
     """Whoever was killed serves no request any more."""
-    number, descriptor = take_slot(mine.folder)
+    number, lock = take_slot(mine.folder)
     names = {"counter_s0.db", "gauge_livesum_s0.db", "gauge_livesum_s1.db", "counter_s1.db"}
     for name in names:
         mine.folder.joinpath(name).touch()
 
     assert {path.name for path in mine.files()} == names - {"gauge_livesum_s1.db"}
-    os.close(descriptor)
+    lock.close()
     assert {path.name for path in mine.files()} == {"counter_s0.db", "counter_s1.db"}
     assert number == 0
-
-
-def test_a_lock_says_who_has_it(mine):
-    """It is had by one at a time, and free as soon as its holder ends."""
-    path = mine.folder / "port.lock"
-    descriptor = take_lock(path)
-    assert path.read_text() == str(os.getpid())
-    assert take_lock(path) is None
-    assert is_held(path)
-    os.close(descriptor)
-    assert not is_held(path)
-    assert not is_held(mine.folder / "nothing")
 
 
 def test_the_last_one_out_takes_the_folder_away(mine):
@@ -150,9 +151,9 @@ def test_those_that_died_out_are_swept_away(mine, temporary):
         folder.mkdir()
         folder.joinpath("counter_s0.db").touch()
     base.joinpath("a file").touch()
-    holder = family._hold(held)
+    holder = locks.hold(held)
     mine.wipe_strangers()
-    os.close(holder)
+    holder.close()
 
     assert not dead.exists()
     assert held.exists()

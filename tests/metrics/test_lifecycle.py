@@ -6,7 +6,7 @@ import pytest
 
 from obskit import settings
 from obskit.metrics import lifecycle, workers
-from tests.services.ports import accepts
+from tests.services.ports import accepts, wait_until
 
 
 def test_nothing_is_opened_where_it_is_off(configured):
@@ -32,14 +32,10 @@ def test_the_family_is_left_to_children_until_the_end(configured):
 
 def test_a_port_that_is_switched_off_is_closed(configured, free_port, get):
     """Settings may change while the process runs."""
-    import time
-
     port = free_port()
     configured()
     lifecycle.serve(settings.resolve({"metrics_port": str(port)}))
-    deadline = time.monotonic() + 10
-    while not accepts(port):
-        assert time.monotonic() < deadline
+    wait_until(lambda: accepts(port), lambda: f"{lifecycle.status()}", 30)
     assert get(port).status == 200
     lifecycle.serve(settings.resolve({"metrics_port": "off"}))
 
@@ -53,7 +49,7 @@ def scrape():
     with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=10) as answer:
         return answer.read().decode()
 
-def scraped(condition, timeout=15):
+def scraped(condition, timeout=30):
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -156,6 +152,50 @@ print(json.dumps([holder != other, other in children]))
 """)
 
     assert told == [True, True]
+
+
+def test_a_service_without_traffic_is_scraped(start_process, free_port, get):
+    """About a second after its start, without a single unit of work."""
+    import sys
+
+    from tests.metrics.conftest import SET_UP
+
+    port = free_port()
+    source = SET_UP + "print('ready', flush=True)\ntime.sleep(60)"
+    env = {"OBSKIT_METRICS_PORT": str(port)}
+    service = start_process(sys.executable, "-c", source, env=env)
+    service.wait_for(b"ready")
+    wait_until(lambda: accepts(port), lambda: service.stderr.decode(), 30)
+
+    assert get(port).status == 200
+
+
+def test_the_port_is_left_to_an_application_that_opens_it_at_its_start(script, free_port):
+    """One warning names the setting, nothing counts as an error, and the page has another way."""
+    port = free_port()
+    output = script(
+        """
+import logging, socket, time
+logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+time.sleep(0.3)
+listener = socket.create_server(("127.0.0.1", int(os.environ["OBSKIT_METRICS_PORT"])))
+serve()
+lifecycle = sys.modules["obskit.metrics.lifecycle"]
+deadline = time.monotonic() + 30
+while not lifecycle.server.trouble:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+time.sleep(1.2)
+print(json.dumps([health.internal_errors, "http_server_requests_total{" in page()]))
+""",
+        {"OBSKIT_METRICS_PORT": str(port)},
+    )
+    said = [line for line in output.stderr.decode().splitlines() if "obskit.metrics" in line]
+
+    assert json.loads(output.stdout) == [{}, True]
+    why = f"metrics are not served on 127.0.0.1:{port}: Address already in use"
+    advice = "set OBSKIT_METRICS_PORT to a port of this service's own, or to off"
+    assert said == [f"WARNING obskit.metrics {why}; {advice}"]
 
 
 def test_two_services_of_the_same_name_do_not_mix(start_process, free_port, tmp_path):

@@ -132,6 +132,22 @@ def test_exemplars_are_bounded(tmp_path):
         page.keep(identity(str(number)), exemplar())
 
     assert path.stat().st_size <= pages.MOST_RECORDS * pages.RECORD
+    assert len(list(read_exemplars(path))) == pages.MOST_RECORDS
+
+
+def test_exemplars_outlive_their_process(tmp_path):
+    """The next process in the slot replaces those of its own numbers only."""
+    path = tmp_path / "s0.exemplars"
+    first = ExemplarPage(path)
+    for label in ("a", "b", "c"):
+        first.keep(identity(label), exemplar(label))
+    first._map[pages.RECORD + 3 : pages.RECORD + 10] = b'"]]}{{,'  # killed while it wrote
+    second = ExemplarPage(path)
+    second.keep(identity("d"), exemplar("d"))
+    second.keep(identity("a"), exemplar("newer"))
+
+    found = [record[2]["trace_id"] for record in read_exemplars(path)]
+    assert found == ["newer", "c", "d"]
 
 
 def test_an_exemplar_that_is_half_written_is_skipped(tmp_path):

@@ -2,12 +2,14 @@
 
 import random
 import string
+import sys
+import threading
 
 import pytest
 
 from obskit import conventions, health, observation
 from obskit.fields import METRICS
-from obskit.metrics import budget, exposition, lifecycle
+from obskit.metrics import budget, exposition, lifecycle, values
 from obskit.metrics.red import RECIPES, Red
 from obskit.observation import Kind, Observation
 
@@ -392,3 +394,67 @@ def test_the_short_way_finds_the_bucket_of_a_duration(samples, monkeypatch):
 
     counts = [number for key, number in samples().items() if key.startswith(name + "_bucket")]
     assert counts == [*range(1, len(bounds) + 1), len(bounds) + 1]
+
+
+def test_without_a_global_lock_each_number_is_locked(configured, samples, monkeypatch):
+    """Where code is never atomic everything is counted the long way, and alike."""
+    monkeypatch.setattr("obskit.metrics.values.ATOMIC", False)
+    configured()
+    observer = Red()
+    observation.configure([("metrics", observer)])
+    for _ in range(3):
+        serve()
+    found = samples()
+    labels = SERVED | {"outcome": "ok", "http_response_status_code": "200", "synthetic": "false"}
+
+    assert found[series("http_server_requests_total", **labels)] == 3
+    assert found[series("http_server_active_requests", http_request_method="GET")] == 0
+    assert not observer._gauges
+    assert not observer._served.rows
+
+
+@pytest.mark.usefixtures("red")
+def test_threads_lose_no_request(samples):
+    """Many at once, on the short way: every number is exact, and the sum is that of its parts."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    took = []
+
+    def work():
+        took.extend(serve().duration_ns for _ in range(300))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    found = samples()
+    labels = SERVED | {"outcome": "ok"}
+    counted = labels | {"http_response_status_code": "200", "synthetic": "false"}
+    count = series("http_server_request_duration_seconds_count", **labels)
+
+    assert found[series("http_server_requests_total", **counted)] == found[count] == 1800
+    assert found[count.replace("_count", "_sum")] == pytest.approx(sum(took) / 1e9)
+    assert found[series("http_server_active_requests", http_request_method="GET")] == 0
+    assert found[series("obskit_ingress_correlation_total", source="generated")] == 1800
+
+
+@pytest.mark.usefixtures("red")
+def test_the_first_unit_of_work_opens_the_port(monkeypatch):
+    """Also in a process whose like was counted before, in its parent; a call of ours does not."""
+    begun = []
+    serve()
+    monkeypatch.setattr(lifecycle.server, "start", lambda: begun.append(1))
+    monkeypatch.setattr(lifecycle.server, "is_due", True)
+    call()
+    assert not begun
+    values.use(values.Memory(object()))
+    work = conventions.http_server("GET", "/cds/1", {})
+    observation.start(work)
+    assert begun
+    begun.clear()
+    observation.end(work)
+    assert begun

@@ -1,5 +1,6 @@
 """The numbers behind metrics, and where they are kept."""
 
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -195,11 +196,101 @@ def test_a_child_is_not_stuck_in_its_parents_lock():
     assert number.get() == 1
 
 
-def test_several_numbers_go_up_at_once():
-    """Each goes up by its own amount, wherever it is kept."""
-    first, second = value("first_total"), value("second_total")
-    values.add([(first, 1.0), (second, 0.25), (first, 2.0)])
-    values.use(Shelf(values.home().era))
-    values.add([(first, 1.0), (second, -0.5)])
+def test_several_numbers_are_brought_at_once():
+    """All of them are where this process keeps its numbers, with what they have counted."""
+    numbers = [value("first_total"), value("second_total")]
+    numbers[1].inc(2)
+    shelf = Shelf(values.home().era)
+    values.use(shelf)
 
-    assert (first.get(), second.get()) == (4.0, -0.25)
+    assert values.bring(numbers) is shelf
+    assert [number._cells is shelf.cells for number in numbers] == [True, True]
+    assert list(shelf.cells[:4]) == [0, 0, 2, 0]
+
+
+def test_what_goes_wrong_on_the_way_is_reported():
+    """The numbers stay in memory."""
+    number = value()
+    values.use(Shelf(values.home().era, full=True))
+    values.bring([number])
+
+    assert health.internal_errors == {"metrics.file": 1}
+    assert number._cells is None
+
+
+@pytest.fixture
+def restless():
+    """Let threads take turns as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def run_together(*functions):
+    """Run each in a thread of its own, all beginning at once, and wait for their ends."""
+    barrier = threading.Barrier(len(functions))
+    threads = [
+        threading.Thread(target=lambda f=function: (barrier.wait(), f())) for function in functions
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.usefixtures("restless")
+def test_a_home_is_found_once_however_many_look_for_it():
+    """Who asks for the numbers while others count takes no home away that was just found."""
+    found = []
+
+    def settle():
+        found.append(Shelf(values.home().era))
+        return found[-1]
+
+    values.settle_by(settle)
+    for _ in range(300):
+        found.clear()
+        values.use(Memory(object()))
+        number = value()
+
+        def count(number=number):
+            for _ in range(5):
+                number.inc(1)
+
+        def share():
+            for _ in range(5):
+                values.unsettle()
+
+        values.unsettle()
+        run_together(count, share, count, share)
+        assert len(found) == 1
+        assert found[0].cells[0] == 10
+
+
+@pytest.mark.skipif(not values.ATOMIC, reason="without a global lock nothing is atomic")
+@pytest.mark.usefixtures("restless")
+def test_counting_without_the_lock_loses_nothing():
+    """Not while others count with it, nor while the number moves to a file."""
+    for _ in range(40):
+        values.use(Memory(object()))
+        number = value()
+        number.inc(0)
+
+        def count(number=number):
+            for _ in range(2000):
+                cells = number._cells
+                if cells is None:
+                    number._number += 1.0
+                else:
+                    cells[number._index] += 1.0
+
+        def count_safely(number=number):
+            for _ in range(500):
+                number.inc(1)
+
+        def move():
+            values.use(Shelf(values.home().era))
+
+        run_together(count, count, count_safely, move)
+        assert number.get() == 4500

@@ -188,6 +188,121 @@ tell(total=sum(v for k, v in found.items() if k.startswith("http_server_requests
     assert told == {"total": 2, "active": 0}
 
 
+def test_children_that_have_nothing_to_do_are_workers(run):
+    """They count from their first moment until they end; a parent that serves nothing does not."""
+    told = run("""
+reader, writer = os.pipe()
+def idle():
+    os.close(writer)
+    os.read(reader, 1)
+children = [child(idle) for _ in range(3)]
+first = read(page()).get("obskit_workers")
+os.kill(children[0], signal.SIGKILL)
+os.waitpid(children[0], 0)
+second = read(page()).get("obskit_workers")
+serve()
+third = read(page())
+os.close(writer)
+for pid in children[1:]: os.waitpid(pid, 0)
+tell(workers=[first, second, third["obskit_workers"], read(page())["obskit_workers"]],
+     memory=sum(name.startswith("process_resident_memory_bytes") for name in third),
+     errors=health.internal_errors)
+""")
+
+    assert told == {"workers": [3, 2, 3, 1], "memory": 3, "errors": {}}
+
+
+def test_a_child_that_only_answers_scrapes_is_a_worker(run):
+    """It has no number of its own, and is counted on its own page as on any other."""
+    told = run("""
+reader, writer = os.pipe()
+def work():
+    workers = sys.modules["obskit.metrics.workers"].current
+    workers._let_go()  # as where it was started anew, not forked
+    os.write(writer, json.dumps(read(page())).encode())
+idle = child(lambda: time.sleep(60))
+os.waitpid(child(work), 0)
+os.kill(idle, signal.SIGKILL)
+tell(page=json.loads(os.read(reader, 10**6)))
+""")
+
+    assert told["page"]["obskit_workers"] == 2
+
+
+def test_a_parent_that_only_counts_for_itself_is_no_worker(run):
+    """Its own counters, calls and jobs of the start are on the page; it still serves nothing."""
+    told = run("""
+from prometheus_client import Counter
+started = Counter("started", "Starts")
+started.inc()
+work = conventions.http_client("GET", "http://settings/", carrier={})
+observation.start(work)
+observation.end(work)
+reader, writer = os.pipe()
+pid = child(lambda: (os.close(writer), os.read(reader, 1)))
+found = read(page())
+os.close(writer)
+os.waitpid(pid, 0)
+tell(workers=found["obskit_workers"], started=found["started_total"],
+     called=sum(v for k, v in found.items() if k.startswith("http_client") and "_count" in k))
+""")
+
+    assert told == {"workers": 1, "started": 1, "called": 1}
+
+
+def test_a_process_has_one_slot_whoever_asks_meanwhile(run):
+    """A page that is rendered while the first numbers are counted takes no second one."""
+    told = run("""
+sys.setswitchinterval(1e-5)
+workers = sys.modules["obskit.metrics.workers"]
+def work():
+    barrier = threading.Barrier(4)
+    def count():
+        barrier.wait()
+        for _ in range(10): serve()
+    def ask():
+        barrier.wait()
+        for _ in range(3): page()
+    threads = [threading.Thread(target=what) for what in (count, ask, count, ask)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    mine = [one for one in workers.current.family.holders() if one.pid == os.getpid()]
+    os._exit(len(mine))
+codes = []
+for _ in range(15):
+    pid = child(work)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+tell(codes=codes, page=read(page()))
+""")
+
+    assert set(told["codes"]) == {1}
+    assert told["page"][REQUESTS] == 15 * 20
+
+
+def test_a_daemon_that_closes_all_descriptors_counts_exactly(run):
+    """Nothing of its own files is written to or closed, and it finds another slot."""
+    told = run("""
+serve()
+own = os.path.join(os.environ["TMPDIR"], "own")
+def daemon():
+    os.closerange(3, 100)
+    files = [open(own, "w") for _ in range(20)]
+    serve()
+    os.waitpid(child(serve), 0)
+    serve()
+    for file in files:
+        file.write("kept")
+        file.flush()
+pid = child(daemon)
+assert os.waitpid(pid, 0)[1] == 0
+tell(page=read(page()), own=open(own).read())
+os.unlink(own)
+""")
+
+    assert told["own"] == "kept"
+    assert told["page"][REQUESTS] == 4
+
+
 def test_exemplars_of_all_processes_are_shown(run):
     """The latest that any process has kept is on the page."""
     told = run("""

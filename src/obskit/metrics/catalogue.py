@@ -171,7 +171,7 @@ def _new(listed: fields.Metric, registry: Any) -> Any:
     if listed.kind == "gauge":
         return Gauge(
             listed.name, listed.meaning, listed.labels, registry=registry,
-            multiprocess_mode="livesum",
+            multiprocess_mode=listed.across,
         )  # fmt: skip
     return Histogram(
         listed.name, listed.meaning, listed.labels, registry=registry, buckets=listed.buckets

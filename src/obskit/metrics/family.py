@@ -18,6 +18,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from obskit.metrics.locks import IDLE, Lock, hold, is_held, take
+from obskit.pattern import Pattern
+from obskit.record import Record
+
 if sys.platform == "linux":
     import fcntl
 
@@ -25,10 +29,21 @@ MOST_SLOTS = 1024
 MOST_WIPED = 100
 # Mark of the service, process ID and start of the head, mark of the boot; secret.
 PARTS = 4
-NAME = re.compile(r"[0-9a-f]{8}-[0-9]+-[0-9]*-[0-9a-z]+(-[0-9a-f]{16})?", re.ASCII)
+NAME = Pattern(r"[0-9a-f]{8}-[0-9]+-[0-9]*-[0-9a-z]+(-[0-9a-f]{16})?", re.ASCII)
+
+# Beginnings of files whose numbers are true of one process alone.
+_OF_ONE = ("gauge_live", "gauge_all_")
 
 # Elsewhere every process stays alone.
 SUPPORTED = sys.platform == "linux"
+
+
+class Holder(Record):
+    """A process that has a slot."""
+
+    slot: int
+    pid: int
+    works: bool
 
 
 class Family:
@@ -42,7 +57,7 @@ class Family:
         self.name = name
         self.is_open = len(name.split("-")) == PARTS + 1
         self._owner = 0 if self.is_open else os.geteuid()
-        self._descriptor: int | None = None
+        self._hold: Lock | None = None
 
     @cached_property
     def _base(self) -> Path:
@@ -59,13 +74,14 @@ class Family:
         Raises:
             OSError: There is no folder that is ours alone.
         """
-        if self._descriptor is not None:
+        if self._hold is not None and self._hold.is_ours():
             return
+        self._hold = None
         self._make(self._base, 0o711 if self.is_open else 0o700)
         _check_private(self._base, self._owner)
-        while self._descriptor is None:
+        while self._hold is None:
             self._make(self.folder, 0o777 if self.is_open else 0o700)
-            self._descriptor = _hold(self.folder)
+            self._hold = hold(self.folder)
 
     def _make(self, folder: Path, mode: int) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -74,7 +90,7 @@ class Family:
 
     def leave(self) -> None:
         """Let go of the folder, and take it away if nobody is left."""
-        if self._descriptor is None:
+        if self._hold is None:
             return
         self.forget()
         if owner(self.name) in (None, os.getpid()):
@@ -82,9 +98,9 @@ class Family:
 
     def forget(self) -> None:
         """Close what a fork has inherited; the parent goes on holding it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
     def wipe_strangers(self) -> None:
         """Take away the folders of families that have died out."""
@@ -97,7 +113,7 @@ class Family:
         """Return the files of numbers that count: all but live ones of slots without holder."""
         with contextlib.suppress(OSError):
             names = [path for path in self.folder.iterdir() if path.suffix == ".db"]
-            held = {f"s{number}" for number, _ in self.workers()}
+            held = {f"s{holder.slot}" for holder in self.holders()}
             return sorted(path for path in names if not is_live(path) or _slot(path) in held)
         return []
 
@@ -107,19 +123,26 @@ class Family:
             return [path for path in self.folder.iterdir() if path.suffix == ".exemplars"]
         return []
 
-    def has_numbers(self) -> bool:
-        """Tell whether any process keeps numbers in the folder."""
+    def has_slots(self) -> bool:
+        """Tell whether any other process has, or had, a slot in the folder."""
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
-            return any(entry.name.endswith(".db") for entry in entries)
+            return any(entry.name.startswith("slot") for entry in entries)
         return False
 
     def workers(self) -> Iterator[tuple[int, int]]:
-        """Iterate over slot and process ID of the processes that are alive."""
+        """Iterate over slot and process ID of the living processes that share the work."""
+        for holder in self.holders():
+            if holder.works:
+                yield holder.slot, holder.pid
+
+    def holders(self) -> Iterator[Holder]:
+        """Iterate over the living processes that have a slot."""
         for path in sorted(self.folder.glob("slot*.lock")):
             number = path.stem.removeprefix("slot")
             if number.isdigit() and is_held(path):
                 with contextlib.suppress(OSError, ValueError):
-                    yield int(number), int(path.read_text())
+                    pid, _, note = path.read_text().partition(" ")
+                    yield Holder(int(number), int(pid), note.strip() != IDLE)
 
 
 def _temporary() -> str:
@@ -141,82 +164,32 @@ def _slot(path: Path) -> str:
     return path.stem.rpartition("_")[2]
 
 
-def take_slot(folder: Path) -> tuple[int, int]:
-    """Take the lowest free slot and return its number and the descriptor that holds it.
+def take_slot(folder: Path, *, idle: bool = False) -> tuple[int, Lock]:
+    """Take the lowest free slot and return its number and the lock that holds it.
 
-    What said something of the last holder alone is removed, all else is gone on with.
+    What said something of the last holder alone is removed, all else is gone on with. Who is
+    *idle* looks after workers and is none of them.
 
     Raises:
         OSError: There are too many processes, or the folder cannot be written.
     """
     for number in range(MOST_SLOTS):
         try:
-            descriptor = take_lock(folder / f"slot{number}.lock")
+            lock = take(folder / f"slot{number}.lock", idle=idle)
         except PermissionError:  # the slot of another user
             continue
-        if descriptor is not None:
-            for mode in ("live*", "all"):
-                for path in folder.glob(f"gauge_{mode}_s{number}.db"):
-                    path.unlink(missing_ok=True)
-            return number, descriptor
+        if lock is not None:
+            for name in os.listdir(folder):
+                if name.endswith(f"_s{number}.db") and name.startswith(_OF_ONE):
+                    folder.joinpath(name).unlink(missing_ok=True)
+            return number, lock
     raise OSError(f"more than {MOST_SLOTS} processes share their metrics")
-
-
-def take_lock(path: Path) -> int | None:
-    """Take the lock of *path*, write our process ID into it and return the descriptor.
-
-    Returns None where another process has it.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def is_held(path: Path) -> bool:
-    """Tell whether a process holds the lock of *path*."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if path.is_dir() else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def _check_private(folder: Path, owner: int) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o066:
         raise PermissionError(f"{folder} is not a folder of this user alone")
-
-
-def _hold(folder: Path) -> int | None:
-    """Lock *folder* for sharing; None where it was wiped meanwhile."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if os.fstat(descriptor).st_ino == folder.stat().st_ino:
-            return descriptor
-    except FileNotFoundError:
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
 
 
 def _wipe(folder: Path) -> None:

@@ -15,12 +15,14 @@ from obskit.metrics.server import Server
 from obskit.settings import Settings
 
 LONGEST_WAIT = 1.0
+# Whose locks are held while the process forks.
+LOCKED = (catalogue, values)
 
 server = Server()
 # When this process was forked, on the clock of observations; what began earlier is its parent's.
 born_ns = 0
 _hooked = False
-# Who holds locks for a fork; each thread its own, as several may fork at the same time.
+# Locks and slot that a fork needs; each thread its own, as several may fork at the same time.
 _held = threading.local()
 
 
@@ -40,13 +42,15 @@ def configure(chosen: Settings) -> None:
 def serve(chosen: Settings) -> None:
     """Serve the metrics on their own port, or wait for our turn to; idempotent.
 
-    A port that is taken is reported once and tried again; it never harms the service.
+    It is opened when the program has started. One that is taken then is left to whoever has
+    it, which is said in one line, and tried again; it never harms the service.
     """
     if chosen.metrics_port is None:
         server.stop()
+        workers.current.settle_early()
         return
     server.configure(chosen.metrics_host, chosen.metrics_port, workers.current.family)
-    server.start()
+    server.begin()
 
 
 def shutdown() -> None:
@@ -107,19 +111,20 @@ def _hook_forks() -> None:
 def _before_fork() -> None:
     """Bring our threads and locks to rest, so that the child inherits none that is taken."""
     held: list[Any] = []
-    _held.modules = held
+    _held.modules, _held.slot = held, None
     try:
-        current = workers.current.family
-        if current is not None and current.is_open and family.owner(current.name) == os.getpid():
-            current.enter()
         server.rest(LONGEST_WAIT)
-        held.extend(module for module in (catalogue, values) if module.before_fork(LONGEST_WAIT))
+        held.extend(module for module in LOCKED if module.before_fork(LONGEST_WAIT))
+        if len(held) == len(LOCKED):  # so no other thread's child can inherit it
+            _held.slot = workers.current.slot_for_child()
     except Exception as error:
         health.internal_error("metrics.fork", error)
 
 
 def _parent_after_fork() -> None:
     try:
+        if _held.slot is not None:
+            _held.slot[1].close()
         for module in _held.modules:
             module.parent_after_fork()
         if server.address is None:
@@ -136,7 +141,7 @@ def _child_after_fork() -> None:
         catalogue.child_after_fork()
         values.child_after_fork()
         server.child_after_fork()
-        workers.current.child_after_fork()
+        workers.current.child_after_fork(_held.slot)
         runtime.child_after_fork()
     except Exception as error:
         health.internal_error("metrics.fork", error)

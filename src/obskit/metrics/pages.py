@@ -91,40 +91,59 @@ def _padding(length: int) -> int:
 
 
 class ExemplarPage:
-    """One file of exemplars: a record of fixed size for each number that has one."""
+    """One file of exemplars: a record of fixed size for each number that has one.
+
+    Those of the last process in the slot stay until the same number has a newer one.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._map = _map(path, FIRST_SIZE)
-        self._positions: dict[Identity, int] = {}
+        self._positions: dict[Key, int] = {}
+        self._end = 0
+        for start, record in _records(self._map):
+            self._end = start + RECORD
+            if record is not None:
+                sample, labels, *_ = record
+                self._positions[sample, tuple(labels), tuple(labels.values())] = start
 
     def keep(self, identity: Identity, exemplar: Any) -> None:
         """Write *exemplar* in place of the last one; leave out what does not fit."""
-        position = self._positions.get(identity)
-        if position is None:
-            position = self._positions[identity] = len(self._positions) * RECORD
-        if position >= MOST_RECORDS * RECORD:
-            return
-        if position + RECORD > len(self._map):
-            self._map = _map(self._path, 2 * len(self._map))
         labels = dict(zip(identity.label_names, identity.label_values, strict=True))
         record = [identity.sample, labels, exemplar.labels, exemplar.value, exemplar.timestamp]
         text = json.dumps(record, separators=(",", ":")).encode()
-        if len(text) < RECORD:
-            self._map[position : position + RECORD] = text.ljust(RECORD, b"\n")
+        if len(text) >= RECORD:
+            return
+        key = identity.sample, identity.label_names, identity.label_values
+        position = self._positions.get(key)
+        if position is None:
+            if self._end >= MOST_RECORDS * RECORD:
+                return
+            position = self._positions[key] = self._end
+            self._end += RECORD
+        if position + RECORD > len(self._map):
+            self._map = _map(self._path, 2 * len(self._map))
+        self._map[position : position + RECORD] = text.ljust(RECORD, b"\n")
 
 
 Record = tuple[str, dict[str, str], dict[str, str], float, float]
+Key = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
 def read_exemplars(path: Path) -> Iterator[Record]:
     """Iterate over sample, its labels, the exemplar's labels, value and time in *path*."""
-    content = path.read_bytes()
+    for _, record in _records(path.read_bytes()):
+        if record is not None:
+            yield record
+
+
+def _records(content: bytes | mmap.mmap) -> Iterator[tuple[int, Record | None]]:
+    """Iterate over where records begin and what they say; None while one is being written."""
     for start in range(0, len(content), RECORD):
         text = content[start : start + RECORD].rstrip(b"\n")
         if not text or text[0] == 0:
             return
         try:
-            yield cast(Record, tuple(json.loads(text)))
-        except ValueError:  # read while it was written
-            continue
+            yield start, cast(Record, tuple(json.loads(text)))
+        except ValueError:
+            yield start, None

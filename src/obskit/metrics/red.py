@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from obskit.metrics import exemplars, lifecycle, values
+from obskit.metrics import exemplars, lifecycle, values, workers
 from obskit.metrics.budget import Key, counts, table
-from obskit.observation import Observation, dependency
+from obskit.metrics.rows import Row
+from obskit.observation import Kind, Message, Observation, dependency
+from obskit.record import Record
 
 CLIENT_GONE = "499"
+_SERVER = Kind.SERVER
 STATUSES = {status: str(status) for status in range(100, 600)}
 EXEMPLAR_PAUSE_NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Record):
     """Say which metrics a kind of work has; their labels are in the dictionary.
 
     *labels* names those of the observation that are told apart, beside the outcome; ``name``
@@ -33,7 +34,11 @@ class Recipe:
     ingress: bool = False
 
 
+# The duration that is counted, and the other values with what is added to each.
+Changes = tuple["Duration", list[tuple[values.Value, float]]]
+
 _TASK = Recipe(("task_name",), "task_duration_seconds", ingress=True)
+_QUEUE = ("messaging_system", "messaging_destination_name")
 
 # By protocol, then by kind.
 RECIPES: dict[str, dict[str, Recipe]] = {
@@ -56,149 +61,182 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             ingress=True,
         ),
     },
+    "messaging": {
+        "producer": Recipe(_QUEUE, "messaging_publish_duration_seconds"),
+        "consumer": Recipe(_QUEUE, "messaging_process_duration_seconds", ingress=True),
+    },
     "task": {"consumer": _TASK, "internal": _TASK},
     "": {"internal": Recipe(("name",), "operation_duration_seconds")},
 }
 
 
 class Red:
-    """Listen to units of work and keep their rate, errors and duration."""
+    """Listen to units of work and keep their rate, errors and duration.
+
+    Start and end are the hot path: one straight function each, which reaches for the insides
+    of values, because each call that it spares costs more than what it does. There is no lock
+    in it where the interpreter has one, see `values.ATOMIC`.
+    """
+
+    __slots__ = ("_gauges", "_meters", "_served")
 
     def __init__(self) -> None:
         self._meters = {
-            protocol: {kind: Meter(recipe) for kind, recipe in kinds.items()}
+            protocol: {Kind(kind): Meter(recipe) for kind, recipe in kinds.items()}
             for protocol, kinds in RECIPES.items()
         }
+        self._served = self._meters["http"][_SERVER]
+        self._gauges = self._served.gauges
 
     def start(self, observation: Observation) -> None:
         """Count the beginning of *observation*."""
-        if lifecycle.server.is_due and observation.entry:
-            lifecycle.server.start()
-        meters = self._meters.get(observation.protocol)
-        meter = meters and meters.get(observation.kind._value_)
-        if meter and meter.active is not None:
-            key = (observation.labels["http_request_method"],)
-            (meter.running.get(key) or meter.active.row(key))(1.0)
+        if observation.kind is _SERVER and observation.protocol == "http":
+            value = self._gauges.get(observation.labels["http_request_method"])
+            if value is None or value._home is not values._home:
+                self._served.begin(observation)
+                return
+            cells = value._cells
+            if cells is None:
+                value._number += 1.0
+            else:
+                cells[value._index] += 1.0
 
     def end(self, observation: Observation) -> None:
         """Count the end of *observation*; what began before a fork is its parent's to count."""
-        meters = self._meters.get(observation.protocol)
-        meter = meters and meters.get(observation.kind._value_)
-        if meter and observation.started_ns > lifecycle.born_ns:
-            meter.end(observation)
-
-
-class Meter:
-    """Keep the metrics of one recipe."""
-
-    __slots__ = ("_durations", "_ingress", "_pick", "_requests", "_rows", "active", "running")
-
-    def __init__(self, recipe: Recipe) -> None:
-        # One label comes as it is, several as a tuple, none for the name of the observation.
-        self._pick = None if recipe.labels == ("name",) else itemgetter(*recipe.labels)
-        self.active = table(recipe.active, _adder) if recipe.active else None
-        # Looked up directly where time counts; what is not among them yet, the table admits.
-        self.running = self.active.rows if self.active is not None else {}
-        self._durations = table(recipe.duration, Duration) if recipe.duration else None
-        self._requests = Requests(recipe.requests) if recipe.requests else None
-        self._ingress = Ingress() if recipe.ingress else None
-        self._rows: dict[Any, Row] = {}
-
-    def end(self, observation: Observation) -> None:
-        """Count *observation* as done."""
+        served = observation.kind is _SERVER and observation.protocol == "http"
+        meter = self._served if served else self._meter_of(observation)
+        if meter is None or observation.started_ns <= lifecycle.born_ns:
+            return
         here = observation.context
         if observation.outcome != "ok" or here is None or observation.invalid_id:
-            self._count(observation)
+            meter.count(observation)
             return
-        pick = self._pick
+        pick = meter.pick
         key: Any = observation.name if pick is None else pick(observation.labels)
-        if self._ingress is not None:
+        if meter.ingress is not None:
             unit = here.unit
             key = (
                 key, observation.status, unit.correlation_source,
                 unit.caller if unit.trusted else None, unit.synthetic is None,
             )  # fmt: skip
-        row = self._rows.get(key)
+        row = meter.rows.get(key)
         if row is None:
-            changes = self._count(observation)
-            if changes is not None:
-                self._rows[key] = Row(*changes)
-        elif not row.count(observation):
-            self._count(observation)
-
-    def _labels(self, observation: Observation) -> Key:
-        found = observation.name if self._pick is None else self._pick(observation.labels)
-        return found if isinstance(found, tuple) else (found,)
-
-    def _count(self, observation: Observation) -> tuple[Duration | None, list[Any]] | None:
-        """Count *observation* one metric after the other, and return what has changed.
-
-        Nothing is returned where the budget is used up, which is said of each observation.
-        """
-        key = (*self._labels(observation), observation.outcome)
-        kept: list[Any] = []
-        duration = None
-        if self.active is not None:
-            running = (observation.labels["http_request_method"],)
-            self.active.row(running)(-1.0)
-            kept.append((self.running.get(running), -1.0))
-        if self._durations is not None:
-            duration = self._durations.row(key)
-            duration.observe(observation)
-            if key not in self._durations.rows:
-                kept.append((None, 1.0))
-        if self._ingress is not None:
-            caller, row = self._ingress.count(observation)
-            kept.append((row, 1.0))
-            if self._requests is not None:
-                kept.append((self._requests.count(observation, key, caller), 1.0))
-        return _changes(duration, kept)
-
-
-class Row:
-    """Count what went well under all its labels at once: most of what there is to count."""
-
-    __slots__ = ("_bounds", "_buckets", "_duration", "_steady", "_sum")
-
-    def __init__(self, duration: Duration | None, steady: list[tuple[values.Value, float]]) -> None:
-        self._duration = duration
-        self._steady = steady
-        if duration is not None:
-            self._sum, self._bounds = duration.child._sum, duration.child._upper_bounds
-            self._buckets = [(bucket, 1.0) for bucket in duration.child._buckets]
-
-    def count(self, observation: Observation) -> bool:
-        """Count *observation*; False if it deserves an exemplar, then nothing is counted."""
-        duration = self._duration
-        if duration is None:
-            values.add(self._steady)
-            return True
-        took = observation.duration_ns
+            meter.learn(key, observation)
+            return
+        took, duration, total = observation.duration_ns, row.duration, row.sum
+        seconds = took / 1e9
+        bucket = row.buckets[bisect_left(row.bounds, seconds)]
         if (
             took > duration.slowest_ns
             or observation.started_ns + took - duration.exemplar_ns >= EXEMPLAR_PAUSE_NS
+            or row.home is not values._home
         ):
-            return False
-        seconds = took / 1e9
-        bucket = self._buckets[bisect_left(self._bounds, seconds)]
-        values.add((*self._steady, (self._sum, seconds), bucket))
-        return True
+            meter.count_anew(row, observation)
+            return
+        if row.alone is not None:
+            # Without a call or a loop since the comparison: no number has gone elsewhere.
+            running, entries, requests = row.alone
+            running._number -= 1.0
+            entries._number += 1.0
+            requests._number += 1.0
+            total._number += seconds
+            bucket._number += 1.0
+            return
+        row.add(bucket, seconds)
+
+    def _meter_of(self, observation: Observation) -> Meter | None:
+        if isinstance(observation, Message):
+            from obskit.metrics import messages
+
+            messages.count(observation)
+        meters = self._meters.get(observation.protocol)
+        return None if meters is None else meters.get(observation.kind)
 
 
-def _changes(
-    duration: Duration | None, rows: list[tuple[Any, float]]
-) -> tuple[Duration | None, list[tuple[values.Value, float]]] | None:
-    """Return the values behind *rows*; None where there are none of ours for one of them."""
-    steady = []
-    for row, amount in rows:
-        owner = getattr(row, "__self__", None)
-        value = getattr(owner, "_value", owner)
-        if type(value) is not values.Value:
+class Meter:
+    """Keep the metrics of one recipe."""
+
+    __slots__ = (
+        "_durations", "_requests", "active", "gauges", "ingress", "pick", "rows",
+    )  # fmt: skip
+
+    def __init__(self, recipe: Recipe) -> None:
+        # One label comes as it is, several as a tuple, none for the name of the observation.
+        self.pick = None if recipe.labels == ("name",) else itemgetter(*recipe.labels)
+        self.active = table(recipe.active, _adder) if recipe.active else None
+        self._durations = table(recipe.duration, Duration) if recipe.duration else None
+        self._requests = Requests(recipe.requests) if recipe.requests else None
+        self.ingress = Ingress() if recipe.ingress else None
+        # What is looked up where time counts, and is ours: running requests by their method,
+        # and what goes well by all that is told apart.
+        self.gauges: dict[str, values.Value] = {}
+        self.rows: dict[Any, Row] = {}
+
+    def begin(self, observation: Observation) -> None:
+        """Count *observation* as running."""
+        if lifecycle.server.is_due:
+            lifecycle.server.start()
+        if self.active is not None:
+            method = observation.labels["http_request_method"]
+            self.active.row((method,))(1.0)
+            value = _value_of(self.active.rows.get((method,)))
+            if value is not None and values.ATOMIC:
+                self.gauges[method] = value
+
+    def learn(self, key: Any, observation: Observation) -> None:
+        """Count *observation*, and find its like by *key* from now on."""
+        changes = self.count(observation)
+        if changes is not None and values.ATOMIC:
+            duration, steady = changes
+            self.rows[key] = Row(duration, steady)
+
+    def count_anew(self, row: Row, observation: Observation) -> None:
+        """Count what deserves an exemplar, or finds the numbers of *row* elsewhere by now."""
+        row.home = values.bring(row.values)
+        row.alone = None
+        if [amount for _, amount in row.steady] == [-1.0, 1.0, 1.0] and not row.home.shared:
+            row.alone = tuple(value for value, _ in row.steady)
+        self.count(observation)
+
+    def count(self, observation: Observation) -> Changes | None:
+        """Count *observation* one metric after the other, and return what has changed.
+
+        Nothing is returned where that is not always the same: where there is no duration, the
+        budget is used up, or numbers are not kept by us.
+        """
+        if lifecycle.server.is_due and self.ingress is not None:
+            lifecycle.server.start()
+        key = (*self._labels(observation), observation.outcome)
+        steady: list[tuple[values.Value | None, float]] = []
+        if self.active is not None:
+            running = (observation.labels["http_request_method"],)
+            self.active.row(running)(-1.0)
+            steady.append((_value_of(self.active.rows.get(running)), -1.0))
+        duration = None
+        if self._durations is not None:
+            self._durations.row(key).observe(observation)
+            duration = self._durations.rows.get(key)
+        if self.ingress is not None:
+            caller, row = self.ingress.count(observation)
+            steady.append((_value_of(row), 1.0))
+            if self._requests is not None:
+                row = self._requests.count(observation, key, caller)
+                steady.append((_value_of(row), 1.0))
+        if duration is None or type(duration.child._sum) is not values.Value:
             return None
-        steady.append((value, amount))
-    if duration is not None and type(duration.child._sum) is not values.Value:
-        return None
-    return duration, steady
+        known = [(value, amount) for value, amount in steady if value is not None]
+        return (duration, known) if len(known) == len(steady) else None
+
+    def _labels(self, observation: Observation) -> Key:
+        found = observation.name if self.pick is None else self.pick(observation.labels)
+        return found if isinstance(found, tuple) else (found,)
+
+
+def _value_of(row: Any) -> values.Value | None:
+    """Return the value that *row* adds to, if it is one of ours."""
+    owner = getattr(row, "__self__", None)
+    value = getattr(owner, "_value", owner)
+    return value if type(value) is values.Value else None
 
 
 def _adder(gauge: Any) -> Callable[[float], None]:
@@ -239,7 +277,7 @@ class Ingress:
     __slots__ = ("_invalid", "_rows", "_sources")
 
     def __init__(self) -> None:
-        self._sources = counts("obskit_ingress_correlation_total")
+        self._sources = table("obskit_ingress_correlation_total", _entering)
         self._rows = self._sources.rows
         self._invalid = counts("obskit_correlation_invalid_total")
 
@@ -255,6 +293,13 @@ class Ingress:
         if observation.invalid_id:
             self._invalid.row((observation.invalid_id,))()
         return caller, self._rows.get(key)
+
+
+def _entering(child: Any) -> Callable[[], None]:
+    """Return what counts an entry; that there is one shows that this process is a worker."""
+    workers.current.serve()
+    count: Callable[[], None] = child.inc
+    return count
 
 
 class Requests:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ def configure(settings: Settings) -> None:
         service=settings.service,
         service_version=settings.version,
         env=settings.env,
-        python=platform.python_version(),
+        python=sys.version.partition(" ")[0],
     )
     health.on_count(_hear)
     catalogue.on_load(_load)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from obskit import health, observation
-from obskit.metrics import catalogue
-from obskit.metrics.family import Family, take_lock
-from obskit.metrics.talk import Talk
+from obskit.metrics import catalogue, locks
+from obskit.metrics.family import Family
+from obskit.metrics.locks import Lock
+from obskit.metrics.start import Start
 from obskit.metrics.workers import current
+
+if TYPE_CHECKING:
+    from obskit.metrics.talk import Talk
 
 PERIOD = 0.5
 MOST_TALKS = 8
@@ -27,7 +31,8 @@ class Server:
     """A thread that answers scrapes, or waits until it is its turn to do so.
 
     Of a family only the holder of one lock listens; the others try to get it about once a
-    second. The thread rests while the process forks.
+    second. The thread rests while the process forks. It gives way to an application that
+    wants the same port: it opens it when the start is over, or at the first unit of work.
     """
 
     def __init__(self) -> None:
@@ -35,18 +40,22 @@ class Server:
         self.is_due = False
         self._wanted: tuple[str, int] | None = None
         self._family: Family | None = None
+        # Of what is kept open, against a thread that goes on when its turns are over.
+        self._guard = threading.Lock()
+        self._start = Start()
         self._forget()
 
     def _forget(self) -> None:
         self._listener: socket.socket | None = None
-        self._lock: int | None = None
+        self._lock: Lock | None = None
         self._turns: Turns | None = None
         self._talks: dict[Talk, None] = {}
 
     @property
     def address(self) -> tuple[str, int] | None:
         """Where this process listens, if it does."""
-        return None if self._listener is None else self._listener.getsockname()[:2]
+        listener = self._listener
+        return None if listener is None else listener.getsockname()[:2]
 
     def configure(self, host: str, port: int, family: Family | None) -> None:
         """Say where to listen, and with whom to share the port."""
@@ -55,9 +64,20 @@ class Server:
         self._wanted = (host, port)
         self._family = family
 
+    def begin(self) -> None:
+        """Serve, or wait for our turn, as soon as the start of the program is over."""
+        self.is_due = not self._start.is_over
+        self._go_on()
+
     def start(self) -> None:
-        """Begin to serve or to wait; idempotent."""
+        """Serve, or wait for our turn, from now on; idempotent."""
         self.is_due = False
+        self._start.is_over = True
+        if self._turns is not None:
+            self._turns.wake()
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._wanted is None or self._turns is not None:
             return
         try:
@@ -89,37 +109,43 @@ class Server:
 
     def close(self) -> None:
         """Close what is open, as after a fork, without touching what others hold open."""
-        if self._listener is not None:
-            self._listener.close()
-        if self._lock is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._lock)
-        if self._turns is not None:
-            self._turns.close()
-        self._forget()
+        with self._guard:
+            if self._listener is not None:
+                self._listener.close()
+            if self._lock is not None:
+                self._lock.close()
+            if self._turns is not None:
+                self._turns.close()
+            self._forget()
 
     def parent_after_fork(self) -> None:
         """Go on; begin, if this process is to live as a parent."""
-        self.start()
+        self._start.begin_again()
+        self._go_on()
 
     def child_after_fork(self) -> None:
         """Leave all to the parent; our turn comes when we work, or fork."""
+        self._guard = threading.Lock()
+        self._start = Start()
         for talk in list(self._talks):
             talk.close()
         self.close()
         self.is_due = self._wanted is not None
 
     def _take_turn(self, turns: Turns) -> None:
-        may_accept = self._has_lock() and self._listens()
+        if not self._start.ends():
+            turns.wait(None)
+            return
+        may_accept = self._has_lock(turns) and self._listens(turns)
         if turns.wait(self._listener):
             if may_accept:
                 self._accept()
         elif not turns.ended:
-            # The start is over: spare the first request the import, and be counted as a worker.
+            # Spare the first request the import, and be counted as a worker.
             catalogue.load()
             current.settle_early()
 
-    def _has_lock(self) -> bool:
+    def _has_lock(self, turns: Turns) -> bool:
         """Tell whether it is our turn; where there is no folder to lock in, it always is."""
         if self._lock is None and self._family is not None:
             try:
@@ -127,26 +153,37 @@ class Server:
             except OSError:
                 self._family = None
             else:
-                self._try_lock(self._family)
+                self._try_lock(self._family, turns)
         return self._lock is not None or self._family is None
 
-    def _try_lock(self, family: Family) -> None:
+    def _try_lock(self, family: Family, turns: Turns) -> None:
         with contextlib.suppress(PermissionError):  # the head is another user, and serves
-            self._lock = take_lock(family.folder / "port.lock")
-            if self._lock is not None:
-                family.wipe_strangers()
+            lock = locks.take(family.folder / "port.lock")
+            if lock is None:
+                return
+            with self._guard:
+                if turns.ended:
+                    lock.close()
+                    return
+                self._lock = lock
+            family.wipe_strangers()
 
-    def _listens(self) -> bool:
+    def _listens(self, turns: Turns) -> bool:
         if self._listener is not None:
             return True
-        if self._wanted is None:
+        wanted = self._wanted
+        if wanted is None:
             return False
-        host, port = self._wanted
         try:
-            self._listener = _listen(host, port)
+            listener = _listen(*wanted)
         except OSError as error:
-            self._report(error, host, port)
+            self._report(error, *wanted)
             return False
+        with self._guard:
+            if turns.ended:
+                listener.close()
+                return False
+            self._listener = listener
         self.trouble = ""
         return True
 
@@ -155,15 +192,19 @@ class Server:
         if self.trouble:
             return
         self.trouble = (
-            f"metrics cannot be served on {host}:{port}: {error.strerror or error};"
-            " set OBSKIT_METRICS_PORT to another port, or to off"
+            f"metrics are not served on {host}:{port}: {error.strerror or error};"
+            " set OBSKIT_METRICS_PORT to a port of this service's own, or to off"
         )
-        health.internal_error("metrics.port", OSError(self.trouble))
+        catalogue.log.warning("%s", self.trouble)
 
     def _accept(self) -> None:
-        assert self._listener is not None
+        from obskit.metrics.talk import Talk
+
+        listener = self._listener
+        if listener is None:  # closed meanwhile
+            return
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            connection, _ = self._listener.accept()
+            connection, _ = listener.accept()
             talk = Talk(connection, self._over)
             if not self._has_room():
                 talk.close()
@@ -224,11 +265,18 @@ class Turns:
         if listener is not None:
             poll.register(listener, select.POLLIN)
         mine = self._wake[0].fileno()
-        return any(number != mine for number, _ in poll.poll(PERIOD * 1000))
+        ready = [number for number, _ in poll.poll(PERIOD * 1000)]
+        if mine in ready:
+            self._wake[0].recv(64)
+        return any(number != mine for number in ready)
 
     def end(self) -> None:
         """Let the thread end soon."""
         self.ended = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread wait no longer this time."""
         with contextlib.suppress(OSError):
             self._wake[1].send(b"x")
 

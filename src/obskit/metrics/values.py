@@ -7,17 +7,19 @@ keeps its number is the process's *home*, which may change at any time, as after
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from obskit import health
+from obskit.record import Record
 
 Cells: TypeAlias = "memoryview[float]"
 
 
-class Identity(NamedTuple):
+class Identity(Record):
     """Say which number of which metric a value is, in prometheus_client's words."""
 
     kind: str
@@ -61,6 +63,11 @@ class Memory:
 class Unsettled(Memory):
     """Stand for the home of a process that has not needed one yet."""
 
+
+# With its global lock CPython 3.10 and later lets no other thread, and no signal handler, go on
+# in the middle of code without calls and loops: there one number may be read, and changed
+# in place, without the lock. What moves a number to another home takes it all the same.
+ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 # Reentrant, because a signal handler or a finalizer may count while its thread is in here.
 _lock = threading.RLock()
@@ -113,7 +120,7 @@ class Value:
             else:
                 self._cells[self._index] += amount
         if _troubles:
-            _report()
+            report()
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Replace the number; *timestamp* decides which of several processes was last."""
@@ -126,7 +133,7 @@ class Value:
                 self._cells[self._index] = value
                 self._cells[self._index + 1] = timestamp or 0.0
         if _troubles:
-            _report()
+            report()
 
     def get(self) -> float:
         """Return the number that this process (and its predecessors in the slot) have made."""
@@ -135,7 +142,7 @@ class Value:
                 self._move()
             number = self.number
         if _troubles:
-            _report()
+            report()
         return number
 
     def set_exemplar(self, exemplar: Any) -> None:
@@ -145,7 +152,7 @@ class Value:
             with _lock:
                 self._keep_exemplar()
         if _troubles:
-            _report()
+            report()
 
     def _keep_exemplar(self) -> None:
         try:
@@ -164,7 +171,7 @@ class Value:
             if self._cells is None and self._home is _home and _home.shared:
                 self._move()
         if _troubles:
-            _report()
+            report()
 
     @property
     def number(self) -> float:
@@ -175,8 +182,12 @@ class Value:
         """Take the number along to the process's home; one inherited by a fork stays behind."""
         home = _settled()
         kept = self._home is not None and self._home.era is home.era
-        carried = self.number if kept else 0.0
-        self._home, self._number, self._cells = home, carried, None
+        cells = self._cells
+        if not kept:
+            self._number = 0.0
+        elif cells is not None:
+            self._number = cells[self._index]
+        self._home, self._cells = home, None
         if not kept:
             self._exemplar = None
         try:
@@ -185,32 +196,33 @@ class Value:
             note("metrics.file", error)
             return
         if cells is not None:
-            self._join(cells, carried)
+            self._join(cells)
             if kept and self._exemplar is not None:
                 self._keep_exemplar()
 
-    def _join(self, cells: Cells, carried: float) -> None:
-        """Go on where the last process in this slot has stopped."""
-        if self.identity.kind != "gauge":
-            cells[self._index] += carried
-        elif carried:
-            cells[self._index] = carried
+    def _join(self, cells: Cells) -> None:
+        """Go on where the last process in this slot has stopped.
+
+        Without a call behind the first line, as others may count without the lock.
+        """
+        index, adds = self._index, self.identity.kind != "gauge"
+        if adds:
+            cells[index] += self._number
+        elif self._number:
+            cells[index] = self._number
         self._cells = cells
 
 
-def add(changes: Iterable[tuple[Value, float]]) -> None:
-    """Add to several values at once, as cheaply as `Value.inc` adds to one."""
+def bring(several: Iterable[Value]) -> Home:
+    """Bring *several* values to the home of this process, and return it."""
     with _lock:
-        for value, amount in changes:
+        for value in several:
             if value._home is not _home:
                 value._move()
-            cells = value._cells
-            if cells is None:
-                value._number += amount
-            else:
-                cells[value._index] += amount
+        home = _home
     if _troubles:
-        _report()
+        report()
+    return home
 
 
 def _settled() -> Home:
@@ -226,7 +238,8 @@ def note(where: str, error: Exception) -> None:
     _troubles.append((where, error))
 
 
-def _report() -> None:
+def report() -> None:
+    """Report what has gone wrong under the lock."""
     while _troubles:
         try:
             where, error = _troubles.pop()
@@ -247,6 +260,17 @@ def use(home: Home) -> None:
         _home = home
 
 
+def unsettle() -> None:
+    """Let a process that counts in memory look for a shared home at its next number.
+
+    A home that is shared stays: another thread may have found it a moment ago.
+    """
+    global _home
+    with _lock:
+        if not _home.shared and not isinstance(_home, Unsettled):
+            _home = Unsettled(_home.era)
+
+
 def settle_by(settle: Callable[[], Home]) -> None:
     """Let *settle* find the home of a process that needs one; it must not raise."""
     global _settle
@@ -257,7 +281,7 @@ def settle() -> None:
     """Find the home of this process now, if it has none yet."""
     with _lock:
         _settled()
-    _report()
+    report()
 
 
 def all_values() -> Iterator[Value]:

@@ -8,12 +8,16 @@ files of all. A process that dies leaves its slot, with its counts, to the next 
 from __future__ import annotations
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from obskit.metrics import catalogue, values
 from obskit.metrics.family import SUPPORTED, Family, name_for, owner, take_slot
-from obskit.metrics.pages import ExemplarPage, Page
+from obskit.metrics.locks import Lock
 from obskit.metrics.values import Cells, Home, Identity, Memory, Unsettled, Value
+
+if TYPE_CHECKING:
+    from obskit.metrics.pages import ExemplarPage, Page
 
 
 class Slot:
@@ -21,10 +25,10 @@ class Slot:
 
     shared = True
 
-    def __init__(self, era: object, family: Family) -> None:
+    def __init__(self, era: object, folder: Path, taken: tuple[int, Lock]) -> None:
         self.era = era
-        self._folder = family.folder
-        self.number, self._descriptor = take_slot(family.folder)
+        self._folder = folder
+        self.number, self.lock = taken
         self._pages: dict[str, Page] = {}
         self._exemplars: ExemplarPage | None = None
         try:
@@ -36,6 +40,8 @@ class Slot:
     def _page(self, prefix: str) -> Page:
         page = self._pages.get(prefix)
         if page is None:
+            from obskit.metrics.pages import Page
+
             page = self._pages[prefix] = Page(self._folder / f"{prefix}_s{self.number}.db")
         return page
 
@@ -56,21 +62,29 @@ class Slot:
     def keep_exemplar(self, identity: Identity, exemplar: Any) -> None:
         """Write *exemplar* to the slot's file of exemplars."""
         if self._exemplars is None:
+            from obskit.metrics.pages import ExemplarPage
+
             self._exemplars = ExemplarPage(self._folder / f"s{self.number}.exemplars")
         self._exemplars.keep(identity, exemplar)
 
     def close(self) -> None:
         """Let go of the slot."""
-        os.close(self._descriptor)
+        self.lock.close()
 
 
 class Workers:
-    """What this process knows of its family; one for the process, see `current`."""
+    """What this process knows of its family; one for the process, see `current`.
+
+    A forked child finds its slot taken already, so that it is known as a worker while it has
+    nothing to do. The head is one of the workers only if it serves something itself.
+    """
 
     def __init__(self) -> None:
         self.family: Family | None = None
         self.trouble = ""
         self.slot: Slot | None = None
+        self._taken: tuple[int, Lock] | None = None
+        self._serves = False
 
     def join(self, service: str, inherited: str) -> None:
         """Find this process's family; take a slot only when a number needs one."""
@@ -82,13 +96,11 @@ class Workers:
         name = name_for(service, inherited)
         self.family = Family(name)
         values.settle_by(self.settle)
-        if owner(name) != os.getpid():
-            self._unsettle()
+        if not self._is_head():
+            values.unsettle()
 
-    def _unsettle(self) -> None:
-        home = values.home()
-        if not home.shared:
-            values.use(Unsettled(home.era))
+    def _is_head(self) -> bool:
+        return self.family is not None and owner(self.family.name) == os.getpid()
 
     def settle(self) -> Home:
         """Take a slot; where that fails, count in memory and say so."""
@@ -97,7 +109,13 @@ class Workers:
             if self.family is None:
                 raise OSError("no family")
             self.family.enter()
-            self.slot = Slot(era, self.family)
+            folder = self.family.folder
+            taken, self._taken = self._taken, None
+            if taken is None or not taken[1].is_ours():
+                taken = take_slot(folder, idle=self._is_head() and not self._serves)
+            self.slot = Slot(era, folder, taken)
+            if self._serves:  # perhaps from this moment on
+                self.slot.lock.sign()
         except Exception as error:
             self.trouble = f"this process is not added up with its siblings: {error}"
             values.note("metrics.workers", error)
@@ -105,49 +123,77 @@ class Workers:
         self.trouble = ""
         return self.slot
 
+    def serve(self) -> None:
+        """Note that this process serves something itself."""
+        if not self._serves:
+            self._serves = True
+            if self.slot is not None:
+                self.slot.lock.sign()
+
     def settle_early(self) -> None:
         """Take a slot before a number needs one, unless this process may stay alone."""
-        if self.family is None or not isinstance(values.home(), Unsettled):
-            return
-        if owner(self.family.name) != os.getpid():
+        if isinstance(values.home(), Unsettled) and not self._is_head():
             values.settle()
             values.move_all()
 
     def share(self) -> bool:
-        """Tell whether siblings keep numbers; if so, keep ours beside them."""
-        if self.family is None or not (self.slot or self.family.has_numbers()):
+        """Tell whether this process has siblings; if so, keep its numbers beside theirs."""
+        if self.family is None or not (self.slot or self.family.has_slots()):
             return False
-        self._unsettle()
+        values.unsettle()
+        if not self._is_head():
+            values.settle()
         values.move_all()
         return not self.trouble
+
+    def slot_for_child(self) -> tuple[int, Lock] | None:
+        """Take a slot for a child that is about to be born: it is one of us while it idles, too.
+
+        Without one it takes its own when it counts, or says then why it cannot.
+        """
+        if self.family is None:
+            return None
+        try:
+            self.family.enter()
+            return take_slot(self.family.folder)
+        except OSError:
+            return None
 
     def parent_after_fork(self) -> None:
         """Put our numbers where children find them: it is not this process that is asked."""
         if self.family is None or self.slot is not None:
             return
-        self._unsettle()
+        values.unsettle()
         if any(value.number for value in values.all_values()):
             values.move_all()
 
-    def child_after_fork(self) -> None:
-        """Leave everything inherited to the parent, and begin anew at the next number."""
+    def child_after_fork(self, taken: tuple[int, Lock] | None) -> None:
+        """Leave everything inherited to the parent but the slot that was *taken* for us."""
         if self.family is None:
             return
-        if self.slot is not None:
-            self.slot.close()
-            self.slot = None
-        self.family.forget()
+        self._let_go()
+        self._taken = taken
+        if taken is None:
+            self.family.forget()
+        else:  # and the folder, which is held by what we have inherited
+            taken[1].sign()
         values.use(Unsettled(object()))
 
     def leave(self) -> None:
         """Go on in memory, and let go of slot and folder."""
         values.use(Memory(values.home().era))
-        if self.slot is not None:
-            self.slot.close()
-            self.slot = None
+        self._let_go()
         if self.family is not None:
             self.family.leave()
             self.family = None
+
+    def _let_go(self) -> None:
+        if self.slot is not None:
+            self.slot.close()
+            self.slot = None
+        if self._taken is not None:
+            self._taken[1].close()
+            self._taken = None
 
 
 current = Workers()

@@ -124,6 +124,16 @@ def test_without_deaths_every_request_is_counted_exactly(service, temporary):
     assert len(left) <= 1
 
 
+def test_workers_without_traffic_are_counted(service):
+    """All four are there before the first request, and their master is none of them."""
+    samples = service.until(lambda found: found.get("obskit_workers") == 4)
+    processes = [name for name in samples if name.startswith("process_resident_memory_bytes")]
+
+    assert len(processes) == 4
+    service.get("/cds/1")
+    assert service.until(lambda found: total(found) == 1)["obskit_workers"] == 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("service", ["gunicorn", "gunicorn --preload", "uvicorn"], indirect=True)
 def test_workers_killed_again_and_again_lose_nothing(service, temporary):
