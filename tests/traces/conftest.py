@@ -37,7 +37,7 @@ def _as_new() -> None:
     propagation.configure(propagation.Policy())
     trace._TRACER_PROVIDER = None
     trace._TRACER_PROVIDER_SET_ONCE = Once()
-    provider._known = (None, None)
+    provider._roads.clear()
     getattr(api._RUNTIME_CONTEXT, "inner", api._RUNTIME_CONTEXT).attach(api.Context())
     current._stamp.set(None)
 

@@ -264,7 +264,25 @@ def test_opentelemetry_still_has_the_private_border_that_we_use(joined):
     assert type(inner) is ContextVarsRuntimeContext
     assert api.get_current() == inner.get_current()
     assert isinstance(api._SUPPRESS_INSTRUMENTATION_KEY, str)
+    assert api._RUNTIME_CONTEXT.attached == inner._current_context.get
     assert api._RUNTIME_CONTEXT._current_context is inner._current_context
+
+
+def test_a_runtime_context_of_others_is_asked_in_its_own_words(joined, monkeypatch):
+    """OpenTelemetry lets its environment name one, which may keep contexts wherever it likes."""
+
+    class Elsewhere(ContextVarsRuntimeContext):
+        def get_current(self):
+            return api.Context({"mine": 7})
+
+    monkeypatch.setattr(api, "_RUNTIME_CONTEXT", current.RuntimeContext(Elsewhere()))
+    with unit_of_work("job"):
+        assert api.get_value("mine") == 7
+        assert trace.get_current_span().get_span_context().is_valid
+    monkeypatch.setattr(api, "_RUNTIME_CONTEXT", Elsewhere())
+    with unit_of_work("job"):
+        assert api.get_value("mine") == 7
+    assert current.attached() == {"mine": 7}
 
 
 @pytest.mark.parametrize("value", [None, "a span", 7])

@@ -21,6 +21,15 @@ def test_a_request_is_named_as_the_conventions_say():
     }
 
 
+def test_what_is_known_is_not_said_again():
+    """What has become another since is."""
+    work = conventions.http_server("GET", "/orders/7", {})
+    known = naming.at_start(work)
+    assert naming.at_end(work, known) == {"obskit.outcome": "ok"}
+    work.attributes["url_path"] = "/orders/8"
+    assert naming.at_end(work, known)["url.path"] == "/orders/8"
+
+
 @pytest.mark.parametrize(
     ("url", "host", "port"),
     [("http://shop/x", "shop", None), ("http://shop:8000/x", "shop", 8000)],

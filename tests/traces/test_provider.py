@@ -16,11 +16,18 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from obskit import context, health, observation, propagation
 from obskit.observation import Kind, Observation, observe, unit_of_work
-from obskit.traces import provider
+from obskit.traces import provider, shortcut
 from obskit.traces.recorder import offer
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 REMOTE = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+
+
+@pytest.fixture(autouse=True, params=["shorter", "longer"])
+def way(request, monkeypatch):
+    """Start spans by the shorter way, where there is one, and by the SDK's own."""
+    if request.param == "longer":
+        monkeypatch.setattr(shortcut, "VERSIONS", ())
 
 
 def ids(span):
@@ -321,6 +328,36 @@ def test_a_provider_of_one_application_has_its_spans(sdk, spans):
 
     assert [span.name for span in exporter.get_finished_spans()] == ["step", "GET"]
     assert list(spans) == []
+
+
+def test_many_providers_are_each_served(joined, spans):
+    """Applications that bring their own come in turns, and are not all kept for ever."""
+    from opentelemetry.sdk.trace import TracerProvider
+
+    made = [TracerProvider(shutdown_on_exit=False) for _ in range(provider.MOST_ROADS + 3)]
+    for own in [*made, *made[-2:]]:
+        work = request()
+        observation.start(work)
+        offer(work, own)
+        assert trace.get_current_span().instrumentation_scope.name == "obskit"
+        assert trace.get_current_span().resource is own.resource
+        observation.end(work)
+    assert 2 <= len(provider._roads) <= provider.MOST_ROADS
+
+
+def test_two_providers_in_turns_are_looked_at_once_each(joined, monkeypatch):
+    """What is known of a provider is not found out again with each request."""
+    from opentelemetry.sdk.trace import TracerProvider
+
+    looked = []
+    monkeypatch.setattr(shortcut, "find", looked.append)
+    made = [TracerProvider(shutdown_on_exit=False) for _ in range(2)]
+    for own in made * 3:
+        work = request()
+        observation.start(work)
+        offer(work, own)
+        observation.end(work)
+    assert len(looked) == 2
 
 
 def test_a_fault_of_his_processors_is_contained(sdk):

@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from obskit import context, health, observation, propagation, traces
 from obskit.observation import Kind, Observation, observe, unit_of_work
-from obskit.traces import recorder
+from obskit.traces import provider, recorder
 from obskit.traces.recorder import Recorder, state
 
 
@@ -161,6 +161,20 @@ def test_an_offer_comes_to_nothing_without_opentelemetry(joined, monkeypatch):
     recorder.offer(work, object())
     assert work.context.unit.spans is None
     observation.end(work)
+
+
+def test_nobody_is_asked_where_there_is_no_provider(joined, monkeypatch):
+    """Most services have OpenTelemetry's API and nothing behind it; that costs them nothing."""
+    asked = []
+    monkeypatch.setattr(provider, "start", asked.append)
+    serve(request())
+    assert asked == []
+    work = request()
+    observation.start(work)
+    trace.get_current_span()
+    call = serve(Observation("GET", Kind.CLIENT, peer="shop"))
+    observation.end(work)
+    assert asked == [call]
 
 
 def test_an_observation_that_never_began_is_nothing(spans):

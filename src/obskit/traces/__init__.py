@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from obskit.settings import Settings
-from obskit.traces import finished, recorder
+from obskit.traces import finished, recorder, sampling
 from obskit.traces.finished import Span, collected, listen, unlisten
 from obskit.traces.recorder import offer
 
@@ -20,6 +20,7 @@ __all__ = ["ON_IMPORT", "Span", "collected", "configure", "listen", "offer", "un
 
 def configure(settings: Settings) -> None:
     """Record from now on; `listen` says who takes what was recorded."""
+    sampling.configure(settings.trace_slow)
     recorder.state.on = True
 
 

@@ -14,7 +14,7 @@ from opentelemetry.trace import ProxyTracer
 
 from obskit import health, propagation
 from obskit.context import Unit
-from obskit.traces import baggage, current, eager, provider
+from obskit.traces import baggage, current, provider
 from obskit.traces.live import LightTracer
 from obskit.traces.recorder import state
 
@@ -30,6 +30,8 @@ def install() -> None:
         state.eager = None
         propagation.foreign = _travelling
     except Exception as error:
+        from obskit.traces import eager
+
         state.eager = eager
         health.internal_error("traces.current", error)
     try:

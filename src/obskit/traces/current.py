@@ -7,6 +7,7 @@ made current through it becomes the place where lines are written and calls are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import wraps
 from typing import Any
@@ -15,6 +16,7 @@ from opentelemetry import context as api
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 from opentelemetry.context.context import _RuntimeContext
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import Span
 from opentelemetry.trace.propagation import _SPAN_KEY
 
@@ -50,6 +52,10 @@ class RuntimeContext(_RuntimeContext):
 
     def __init__(self, inner: _RuntimeContext) -> None:
         self.inner = inner
+        # What was attached by others, in one call; in the ContextVar that it is kept in.
+        kept: Any = getattr(inner, "_current_context", None)
+        known = type(inner) is ContextVarsRuntimeContext and type(kept) is ContextVar
+        self.attached: Callable[[], Context] = kept.get if known else inner.get_current
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -64,7 +70,7 @@ class RuntimeContext(_RuntimeContext):
         return token
 
     def get_current(self) -> Context:
-        attached = self.inner.get_current()
+        attached = self.attached()
         here = context.get()
         if here is None or not state.on or here.unit is context.PROCESS:
             return attached
@@ -159,7 +165,9 @@ def _getting(previous: Any) -> Any:
     @wraps(previous)
     def get_value(key: str, context: Context | None = None) -> object:
         if context is None and key not in _OURS and _stamp.get() is None:
-            return attached().get(key)
+            runtime = api._RUNTIME_CONTEXT
+            if type(runtime) is RuntimeContext:
+                return runtime.attached().get(key)
         return previous(key, context)
 
     return get_value
@@ -168,7 +176,7 @@ def _getting(previous: Any) -> Any:
 def attached() -> Context:
     """Return what was attached by others, without the span of an observation."""
     runtime = api._RUNTIME_CONTEXT
-    return (runtime.inner if isinstance(runtime, RuntimeContext) else runtime).get_current()
+    return runtime.attached() if type(runtime) is RuntimeContext else runtime.get_current()
 
 
 def is_inside(unit: context.Unit) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from obskit import health
 from obskit.context import DEBUG
 from obskit.observation import Observation
+from obskit.record import Record
 from obskit.traces import naming
 
 MOST_KEPT = 10_000
 
 
-class Event(NamedTuple):
+class Event(Record):
     """Something that happened at one moment of a span."""
 
     name: str
@@ -23,7 +24,7 @@ class Event(NamedTuple):
     attributes: dict[str, Any]
 
 
-class Link(NamedTuple):
+class Link(Record):
     """Another span that this one has to do with, in whatever trace."""
 
     trace_id: str
@@ -35,26 +36,18 @@ class Span:
     """One span that is over; times are nanoseconds since 1970, ids lower-case hexadecimal.
 
     *status* is ``unset``, ``ok`` or ``error``, with *description* where somebody gave one.
-    *peer* is the host that was called, *scope* names who made the span.
+    *peer* is the host that was called, *scope* names who made the span, *synthetic* the probe
+    that began the operation. What most spans have in common stands on the class.
     """
 
-    __slots__ = (
-        "attributes",
-        "debug",
-        "description",
-        "duration_ns",
-        "events",
-        "kind",
-        "links",
-        "name",
-        "parent_id",
-        "peer",
-        "scope",
-        "span_id",
-        "started_at_ns",
-        "status",
-        "trace_id",
-    )
+    events: Sequence[Event] = ()
+    links: Sequence[Link] = ()
+    status = "unset"
+    description = ""
+    debug = False
+    peer: str | None = None
+    scope = naming.SCOPE
+    synthetic: str | None = None
 
     def __init__(
         self,
@@ -65,6 +58,7 @@ class Span:
         parent_id: str | None,
         started_at_ns: int,
         duration_ns: int,
+        attributes: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -73,14 +67,7 @@ class Span:
         self.parent_id = parent_id
         self.started_at_ns = started_at_ns
         self.duration_ns = duration_ns
-        self.attributes: dict[str, Any] = {}
-        self.events: list[Event] = []
-        self.links: list[Link] = []
-        self.status = "unset"
-        self.description = ""
-        self.debug = False
-        self.peer: str | None = None
-        self.scope = naming.SCOPE
+        self.attributes: dict[str, Any] = {} if attributes is None else attributes
 
     def __repr__(self) -> str:
         return f"<Span {self.kind} {self.name!r} {self.trace_id}/{self.span_id} {self.status}>"
@@ -88,7 +75,8 @@ class Span:
 
 Take = Callable[[Span], None]
 
-_listeners: tuple[Take, ...] = ()
+# Whoever wants spans; if nobody does, none is made.
+listeners: tuple[Take, ...] = ()
 
 
 def listen(take: Take) -> None:
@@ -96,31 +84,31 @@ def listen(take: Take) -> None:
 
     Where the application has a tracer provider of its own, spans go there and not here.
     """
-    global _listeners
-    if take not in _listeners:
-        _listeners = (*_listeners, take)
+    global listeners
+    if take not in listeners:
+        listeners = (*listeners, take)
 
 
 def unlisten(take: Take) -> None:
     """Do not call *take* any more."""
-    global _listeners
-    _listeners = tuple(one for one in _listeners if one != take)
+    global listeners
+    listeners = tuple(one for one in listeners if one != take)
 
 
 def forget_listeners() -> None:
     """Hand over nothing to nobody."""
-    global _listeners
-    _listeners = ()
+    global listeners
+    listeners = ()
 
 
 def is_listening() -> bool:
     """Tell whether anybody wants spans: if not, none is made."""
-    return bool(_listeners)
+    return bool(listeners)
 
 
 def hand_over(span: Span) -> None:
     """Give *span* to all who listen; what one of them raises is counted as a loss."""
-    for take in _listeners:
+    for take in listeners:
         try:
             take(span)
         except Exception as error:
@@ -145,6 +133,8 @@ def of(observation: Observation) -> Span | None:
     if here is None:
         return None
     unit = here.unit
+    found = naming.at_start(observation)
+    found.update(naming.at_end(observation, found))
     span = Span(
         observation.name,
         observation.kind.value,
@@ -153,11 +143,16 @@ def of(observation: Observation) -> Span | None:
         here.parent_span_id,
         observation.started_at_ns,
         observation.duration_ns,
+        found,
     )
-    span.attributes = naming.at_start(observation) | naming.at_end(observation)
-    span.peer = naming.peer(observation)
-    span.debug = bool(unit.flags & DEBUG)
-    span.links = [Link(*ids, {}) for ids in observation.links]
+    if observation.peer is not None:
+        span.peer = naming.peer(observation)
+    if unit.flags & DEBUG:
+        span.debug = True
+    if unit.synthetic is not None:
+        span.synthetic = unit.synthetic
+    if observation.links:
+        span.links = [Link(*ids, {}) for ids in observation.links]
     if naming.is_error(observation):
         span.status = "error"
         span.description = naming.description(observation)

@@ -139,8 +139,10 @@ class LightSpan(trace.Span):
     def add_to(self, span: finished.Span) -> None:
         """Add to *span* what was said of this one."""
         span.attributes |= self.attributes
-        span.events += self.events
-        span.links += self.links
+        if self.events:
+            span.events = [*span.events, *self.events]
+        if self.links:
+            span.links = [*span.links, *self.links]
         if self.status is not StatusCode.UNSET:
             span.status, span.description = self.status.name.lower(), self.description
 
@@ -249,7 +251,7 @@ class LightTracer(trace.Tracer):
 def _root() -> SpanContext:
     digits = os.urandom(24).hex()
     flags = sampling.flags_of_root(digits[:32])
-    return SpanContext(int(digits[:32], 16), int(digits[32:], 16), False, TraceFlags(flags))
+    return SpanContext(int(digits[:32], 16), int(digits[32:], 16), False, TraceFlags(flags & 3))
 
 
 def _below(parent: SpanContext) -> SpanContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from obskit.conventions import UNMATCHED
@@ -17,11 +18,13 @@ _DOTTED = {
     "server_address": "server.address",
     "messaging_system": "messaging.system",
     "messaging_destination_name": "messaging.destination.name",
+    "task_id": "messaging.message.id",
     "task_name": "obskit.task.name",
     "websocket_close_code": "obskit.websocket.close_code",
     "websocket_messages": "obskit.websocket.messages",
 }
 _LONGEST_DESCRIPTION = 500
+_NOTHING: dict[str, Any] = {}
 
 
 def at_start(observation: Observation) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def at_start(observation: Observation) -> dict[str, Any]:
         if value != UNMATCHED:
             found[_DOTTED.get(name, name)] = value
     for name, value in observation.attributes.items():
-        found[_DOTTED.get(name, name)] = _plain(value)
+        found[_DOTTED.get(name, name)] = value if type(value) is str else _plain(value)
     address = found.get("server.address")
     if address is not None:
         host, colon, port = address.rpartition(":")
@@ -45,20 +48,24 @@ def at_start(observation: Observation) -> dict[str, Any]:
     return found
 
 
-def at_end(observation: Observation) -> dict[str, Any]:
-    """Return the attributes that are known when *observation* is over."""
-    found: dict[str, Any] = {"obskit.outcome": observation.outcome}
-    if observation.status is not None:
-        found["http.response.status_code"] = observation.status
+def at_end(observation: Observation, known: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """Return the attributes of *observation*, which is over, that are not *known* already."""
+    status, outcome = observation.status, observation.outcome
+    found: dict[str, Any] = {"obskit.outcome": outcome}
+    if status is not None:
+        found["http.response.status_code"] = status
     route = observation.labels.get("http_route", UNMATCHED)
-    if route != UNMATCHED:
+    if route != UNMATCHED and known.get("http.route") != route:
         found["http.route"] = route
     for name, value in observation.attributes.items():
-        found[_DOTTED.get(name, name)] = _plain(value)
+        key = _DOTTED.get(name, name)
+        plain = value if type(value) is str else _plain(value)
+        if known.get(key) != plain:
+            found[key] = plain
     if observation.error is not None:
         found["error.type"] = type_name(observation.error)
-    elif is_error(observation) and observation.status is not None:
-        found["error.type"] = str(observation.status)
+    elif status is not None and is_error(observation):
+        found["error.type"] = str(status)
     return found
 
 

@@ -84,7 +84,7 @@ def _begin(
 
 def _root(found: SpanContext) -> tuple[Unit, clock.Position]:
     trace_id, span_id = in_hex(found)
-    unit = Unit(trace_id, "generated", trace_id, span_id, flags=int(found.trace_flags) & 3)
+    unit = Unit(trace_id, "generated", trace_id, span_id, None, int(found.trace_flags) & 3)
     return unit, clock.begin(span_id)
 
 

@@ -2,54 +2,89 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context as ApiContext
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from obskit.context import SAMPLED, Context
+from obskit.context import SAMPLED, Context, Unit
 from obskit.fields import VERSION
 from obskit.observation import Kind, Observation
 from obskit.traces import baggage, current, naming, places, spans
-from obskit.traces.ids import Ids
 from obskit.traces.live import in_hex
 from obskit.traces.spans import Live
+
+if TYPE_CHECKING:
+    from obskit.traces.shortcut import Shortcut
 
 KINDS = {kind: SpanKind[kind.name] for kind in Kind}
 _THEIR_CALLS = "opentelemetry.instrumentation."
 
-_known: tuple[Any, Any] = (None, None)
+provided = partial(getattr, trace, "_TRACER_PROVIDER", None)
+"""Return the provider that the application has set; OpenTelemetry could load one if asked."""
+
+
+class Road:
+    """How the spans of one provider are started: by its tracer, or by a shorter way to the same."""
+
+    __slots__ = ("shorter", "tracer")
+
+    def __init__(self, provider: Any) -> None:
+        from obskit.traces import shortcut
+        from obskit.traces.ids import Ids
+
+        self.tracer = provider.get_tracer(naming.SCOPE, VERSION)
+        generator = getattr(self.tracer, "id_generator", None)
+        if generator is not None and not isinstance(generator, Ids):
+            self.tracer.id_generator = Ids(generator)
+        self.shorter = shortcut.find(self.tracer)
+
+
+# The providers that were met, by identity: they need not be hashable.
+_roads: dict[int, tuple[Any, Road]] = {}
+MOST_ROADS = 16
 
 
 class Ours(Live):
     """The span of an observation in the application's provider."""
 
-    __slots__ = ("attributes", "name", "tracer")
+    __slots__ = ("attributes", "name", "road", "shorter")
 
     ours = True
 
     def __init__(
-        self, span: Span, name: str, attributes: dict[str, Any], tracer: trace.Tracer
+        self,
+        span: Span,
+        name: str,
+        attributes: dict[str, Any],
+        road: Road,
+        shorter: Shortcut | None,
     ) -> None:
-        super().__init__(span)
+        self.span = span
+        self.attached = self.context = None
         self.name = name
         self.attributes = attributes
-        self.tracer = tracer
+        self.road = road
+        self.shorter = shorter
 
     def end(self, observation: Observation) -> None:
         """End the span; a name that the application gave it stays."""
-        span = self.span
-        if not span.is_recording():
+        span, name, was = self.span, observation.name, self.name
+        shorter = self.shorter
+        if shorter is None and not span.is_recording():
             return
-        if observation.name != self.name and getattr(span, "name", self.name) == self.name:
-            span.update_name(observation.name)
         # SDKs look at each value twice: what is on the span already is not set again.
-        known = self.attributes
-        found = naming.at_end(observation)
-        span.set_attributes({key: value for key, value in found.items() if known.get(key) != value})
-        if naming.is_error(observation):
+        found = naming.at_end(observation, self.attributes)
+        if shorter is None:
+            if name != was and getattr(span, "name", was) == was:
+                span.update_name(name)
+            span.set_attributes(found)
+        elif not shorter.complete(span, was, name, found):
+            return
+        if observation.outcome != "ok" and naming.is_error(observation):
             if observation.error is not None:
                 span.record_exception(observation.error)
             span.set_status(StatusCode.ERROR, naming.description(observation) or None)
@@ -57,32 +92,30 @@ class Ours(Live):
 
 
 def has_provider() -> bool:
-    """Tell whether the application has set a provider; asking for it could load one."""
-    return getattr(trace, "_TRACER_PROVIDER", None) is not None
+    """Tell whether the application has set a provider."""
+    return provided() is not None
 
 
-def _tracer(observation: Observation, given: Any) -> Any:
-    """Return a tracer of the provider that is *given*, of that of the unit, or the global one."""
-    global _known
-    provider = given or getattr(trace, "_TRACER_PROVIDER", None)
+def _road(observation: Observation, given: Any) -> Road | None:
+    """Return the road to the provider that is *given*, to that of the unit, or the global one."""
+    provider = given or provided()
     here = observation.context
     if given is None and not observation.entry and here is not None and here.unit.spans:
         root = here.unit.spans.get(here.unit.root_span_id)
         if isinstance(root, Ours):
-            return root.tracer
+            return root.road
     if provider is None:
         return None
-    if _known[0] is not provider:
-        _known = (provider, _make_tracer(provider))
-    return _known[1]
+    known = _roads.get(id(provider))
+    return _build(provider) if known is None else known[1]
 
 
-def _make_tracer(provider: Any) -> Any:
-    tracer = provider.get_tracer(naming.SCOPE, VERSION)
-    generator = getattr(tracer, "id_generator", None)
-    if generator is not None and not isinstance(generator, Ids):
-        tracer.id_generator = Ids(generator)
-    return tracer
+def _build(provider: Any) -> Road:
+    if len(_roads) >= MOST_ROADS:
+        _roads.clear()
+    road = Road(provider)
+    _roads[id(provider)] = (provider, road)
+    return road
 
 
 def start(observation: Observation, given: Any = None) -> None:
@@ -90,50 +123,60 @@ def start(observation: Observation, given: Any = None) -> None:
     here, before = observation.context, observation.previous
     if here is None:
         return
-    theirs = spans.known(before)
-    if theirs is not None and before is not None and _is_same(observation, here, theirs):
-        _share(observation, here, before, theirs)
-        return
-    tracer = _tracer(observation, given)
-    if tracer is not None:
-        _start(observation, here, tracer)
+    if before is not None and before.unit.spans:
+        theirs = before.unit.spans.get(before.span_id)
+        if theirs is not None and _is_same(observation, here, theirs):
+            _share(observation, here, before, theirs)
+            return
+    road = _road(observation, given)
+    if road is not None:
+        _start(observation, here, road)
 
 
-def _start(observation: Observation, here: Context, tracer: Any) -> None:
-    state = spans.trace_state(here.unit.tracestate) if here.unit.tracestate else None
+def _start(observation: Observation, here: Context, road: Road) -> None:
+    unit, name, kind = here.unit, observation.name, KINDS[observation.kind]
+    state = spans.trace_state(unit.tracestate) if unit.tracestate else None
     attributes = naming.at_start(observation)
-    span = tracer.start_span(
-        observation.name,
-        context=_parent(observation, here, state),
-        kind=KINDS[observation.kind],
-        attributes=attributes,
-        links=[_link(*ids) for ids in observation.links],
-        start_time=observation.started_at_ns,
-    )
-    found = span.get_span_context()
-    if not found.is_valid or in_hex(found)[1] == here.parent_span_id:
-        # Tracers that do nothing give back the parent.
-        return
-    _agree(observation, here, found, state)
-    spans.register_as(here, Ours(span, observation.name, attributes, tracer))
+    links = [_link(*ids) for ids in observation.links] if observation.links else ()
+    began = observation.started_at_ns
+    context, above = _inside(here, state)
+    shorter = road.shorter
+    if shorter is not None and not links and shorter.is_open():
+        span = shorter.start(name, context, above, kind, attributes, began, here)
+        if not span.is_recording():
+            shorter = None
+    else:
+        shorter = None
+        span = road.tracer.start_span(
+            name, context=context, kind=kind, attributes=attributes, links=links, start_time=began
+        )
+        found = span.get_span_context()
+        if not found.is_valid or in_hex(found)[1] == here.parent_span_id:
+            # Tracers that do nothing give back the parent.
+            return
+        _agree(observation, here, found, state)
+    if unit.spans is None:
+        unit.spans = {}
+    unit.spans[here.span_id] = Ours(span, name, attributes, road, shorter)
 
 
-def _parent(observation: Observation, here: Context, state: Any) -> ApiContext:
-    """Return the context in which the span begins: with its parent and the baggage."""
+def _inside(here: Context, state: Any) -> tuple[ApiContext, SpanContext | None]:
+    """Return the context in which a span of *unit* begins, and the ids of its parent in there."""
+    unit, above = here.unit, here.parent_span_id
     values: dict[str, Any] = {**current.attached()}
-    values.pop(_SPAN_KEY, None)
-    unit = here.unit
-    if here.parent_span_id is not None:
-        live = None if unit.spans is None else unit.spans.get(here.parent_span_id)
-        if live is not None:
-            values[_SPAN_KEY] = live.span
-        else:
-            remote = here.parent_span_id == unit.parent_span_id
-            values[_SPAN_KEY] = NonRecordingSpan(
-                spans.span_context(unit, here.parent_span_id, remote=remote, state=state)
-            )
-    baggage.add(values, unit, inside=current.is_inside(unit))
-    return ApiContext(values)
+    found: SpanContext | None = None
+    if above is None:
+        values.pop(_SPAN_KEY, None)
+    elif unit.spans and above in unit.spans:
+        parent = values[_SPAN_KEY] = unit.spans[above].span
+        found = parent.get_span_context()
+    else:
+        flags, remote = spans.FLAGS[unit.flags & 3], above == unit.parent_span_id
+        found = SpanContext(int(unit.trace_id, 16), int(above, 16), remote, flags, state)
+        values[_SPAN_KEY] = NonRecordingSpan(found)
+    if unit.baggage or unit.correlation_id != unit.trace_id:
+        baggage.add(values, unit, inside=current.is_inside(unit))
+    return ApiContext(values), found
 
 
 def _link(trace_id: str, span_id: str) -> Link:
@@ -143,10 +186,7 @@ def _link(trace_id: str, span_id: str) -> Link:
 def _agree(observation: Observation, here: Context, found: SpanContext, state: Any) -> None:
     """Take over what the provider has decided: sampling, and ids where it minted its own."""
     unit = here.unit
-    if found.trace_flags & SAMPLED != unit.flags & SAMPLED:
-        unit.flags ^= SAMPLED
-    if found.trace_state is not state and found.trace_state:
-        unit.tracestate = found.trace_state.to_header()
+    _follow(unit, found, state)
     if int(here.span_id, 16) == found.span_id:
         return
     if observation.entry:
@@ -156,6 +196,15 @@ def _agree(observation: Observation, here: Context, found: SpanContext, state: A
         places.rename(here, found, parent)
     else:
         here.span_id = in_hex(found)[1]
+
+
+def _follow(unit: Unit, found: SpanContext, state: Any) -> None:
+    """Take over the sampler's decision, and the *state* of the trace if it has made another."""
+    if (found.trace_flags ^ unit.flags) & SAMPLED:
+        unit.flags ^= SAMPLED
+    made = found.trace_state
+    if made is not state and made:
+        unit.tracestate = made.to_header()
 
 
 def _is_same(observation: Observation, here: Context, theirs: Live) -> bool:
@@ -191,12 +240,12 @@ def _share(observation: Observation, here: Context, before: Context, theirs: Liv
 def record_late(observation: Observation) -> None:
     """Record what was not to be recorded while it went well: a health check that failed."""
     here = observation.context
-    tracer = _tracer(observation, None)
-    if here is None or tracer is None:
+    road = _road(observation, None)
+    if here is None or road is None:
         return
     spans.forget(here)
     here.unit.flags |= SAMPLED
-    _start(observation, here, tracer)
+    _start(observation, here, road)
     live = spans.known(here)
     if live is not None:
         live.end(observation)

@@ -39,22 +39,33 @@ class Recorder:
 
     def start(self, observation: Observation) -> None:
         """Start the span in the application's provider, if it has one."""
+        bridge = state.bridge
         if observation.quiet:
             sampling.quieten(observation)
-        elif state.bridge is not None and state.on:
-            state.bridge.start(observation)
+        elif bridge is not None and state.on:
+            before = observation.previous
+            # Without a provider there is only what others have started for the same work.
+            if bridge.provided() is not None or (before is not None and before.unit.spans):
+                bridge.start(observation)
         if state.eager is not None and state.on:
             state.eager.enter(observation)
 
     def end(self, observation: Observation) -> None:
         """End the span; what began before a fork is the parent's to record."""
         here = observation.context
-        if here is None or not state.on or observation.started_ns <= state.born_ns:
+        if here is None:
             return
         spans = here.unit.spans
+        if spans is None and state.eager is None and not finished.listeners:
+            # Nobody wants to know; that a quiet one went wrong is asked for below.
+            if not observation.quiet:
+                return
+        if not state.on or observation.started_ns <= state.born_ns:
+            return
         live = None if spans is None else spans.get(here.span_id)
         if live is None or (observation.quiet and state.has_provider()):
-            _record(observation)
+            if finished.listeners or observation.quiet:
+                _record(observation)
         else:
             live.end(observation)
             if live.ours and spans is not None and not observation.entry:

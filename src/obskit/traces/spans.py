@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from opentelemetry.context import Context as ApiContext
 from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags, TraceState
 
 from obskit import context
 from obskit.context import Unit
 from obskit.observation import Observation
+from obskit.pattern import Pattern
 from obskit.traces import finished, naming
 from obskit.traces.live import UnitSpan
 
 # What OpenTelemetry understands of a list whose grammar has been widened since.
-_MEMBER = re.compile(
+_MEMBER = Pattern(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})=([ -~]{1,256})"
 )
+
+
+FLAGS = tuple(TraceFlags(flags) for flags in range(4))
 
 
 class Live:
@@ -81,7 +83,7 @@ def span_context(
     """Return OpenTelemetry's name for the span *span_id* of *unit*."""
     if state is None and unit.tracestate:
         state = trace_state(unit.tracestate)
-    flags = TraceFlags(unit.flags & 3)
+    flags = FLAGS[unit.flags & 3]
     return SpanContext(int(unit.trace_id, 16), int(span_id, 16), remote, flags, state)
 
 
