@@ -1,6 +1,6 @@
 """Print one table: what obskit costs, against a hand-written floor and its peers, and the budget.
 
-    python -m benchmarks [line exception filtered stalled request call startup throughput metric]
+    python -m benchmarks [line exception filtered stalled request call message task startup throughput metric span]
                          [--rounds N] [--json FILE]
 
 Exit code 1 if a budget is missed by more than a quarter.
@@ -14,7 +14,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks import calls, lines, metrics, requests_served, stalled, startup, throughput
+from benchmarks import (
+    calls,
+    lines,
+    messages,
+    metrics,
+    requests_served,
+    spans,
+    stalled,
+    startup,
+    tasks,
+    throughput,
+)
 from benchmarks.race import Result, Runner, added_ratio, available, ratio, run
 
 TOLERANCE = 1.25
@@ -87,6 +98,7 @@ def request(rounds: int) -> Iterator[Row]:
             {"obskit": 0.12, "obskit, user's SDK": 0.17},
         ),
         ("Flask request, added", requests_served.FLASK, {"obskit": 0.12}),
+        ("Django request, added", requests_served.DJANGO, {"obskit": 0.08}),
     ):
         results = {result.name: result for result in run(available(runners), rounds=rounds)}
         for name, result in results.items():
@@ -101,13 +113,43 @@ def call(rounds: int) -> Iterator[Row]:
         ("httpx call, added", calls.HTTPX, 40),
         ("httpx async call, added", calls.HTTPX_ASYNC, 80),
         ("requests call, added", calls.REQUESTS, 40),
+        ("urllib3 call, added", calls.URLLIB3, 40),
+        ("urllib call, added", calls.URLLIB, 40),
+        ("aiohttp call, added", calls.AIOHTTP, 80),
     )
     for what, runners, budget in kinds:
-        bare, *others = run(available(runners), rounds=rounds)
+        present = available(runners)
+        if not present:
+            continue
+        bare, *others = run(present, rounds=rounds)
         for result in others:
             added = sorted(a - b for a, b in zip(result.seconds, bare.seconds, strict=True))
             value = added[len(added) // 2] * 1e6
             yield Row(what, result.name, value, "us", budget if result.name == "obskit" else None)
+
+
+def message(rounds: int) -> Iterator[Row]:
+    """Microseconds of CPU that a message costs more than bare, sent and received."""
+    present = available(messages.PIKA)
+    if not present:
+        return
+    bare, *others = run(present, rounds=rounds)
+    for result in others:
+        added = sorted(a - b for a, b in zip(result.seconds, bare.seconds, strict=True))
+        value = added[len(added) // 2] * 1e6
+        budget = 15 if result.name == "obskit" else None
+        yield Row("pika message, added", result.name, value, "us", budget)
+
+
+def task(rounds: int) -> Iterator[Row]:
+    """Microseconds of CPU that a task costs more than bare, sent and carried out."""
+    present = available(tasks.CELERY)
+    if not present:
+        return
+    bare, *others = run(present, rounds=rounds)
+    for result in others:
+        added = sorted(a - b for a, b in zip(result.seconds, bare.seconds, strict=True))
+        yield Row("Celery task, added", result.name, added[len(added) // 2] * 1e6, "us")
 
 
 def start(rounds: int) -> Iterator[Row]:
@@ -137,6 +179,16 @@ def metric(rounds: int) -> Iterator[Row]:
     yield from _against(results[0].name, results, "metrics of a request", {})
 
 
+def span(rounds: int) -> Iterator[Row]:
+    """A span written for Zipkin, and what sending spans there adds to a request."""
+    yield from _against("floor", run(available(spans.ENCODING), rounds=rounds), "span, encoded", {})
+    _, ours, *others = run(available(spans.REQUESTS), rounds=rounds)
+    for result in others:
+        added = sorted(a - b for a, b in zip(result.seconds, ours.seconds, strict=True))
+        value = added[len(added) // 2] * 1e6
+        yield Row("FastAPI request, spans added", result.name, value, "us")
+
+
 SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "line": line,
     "exception": exception,
@@ -144,9 +196,12 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "stalled": stalls,
     "request": request,
     "call": call,
+    "message": message,
+    "task": task,
     "startup": start,
     "throughput": served,
     "metric": metric,
+    "span": span,
 }
 
 

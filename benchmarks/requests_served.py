@@ -1,8 +1,8 @@
 """A request served in process: one line logged in the handler, all four jobs done.
 
-The stack of peers is asgi-correlation-id, structlog, prometheus-fastapi-instrumentator and
-OpenTelemetry's instrumentation with a sampling SDK whose spans go nowhere. What counts is the
-CPU time that each adds to the bare application.
+The stack of peers is asgi-correlation-id (django-structlog for Django), structlog, the
+framework's Prometheus library and OpenTelemetry's instrumentation with a sampling SDK whose
+spans go nowhere. What counts is the CPU time that each adds to the bare application.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ FLASK = (
     Runner("bare", "benchmarks.requests_served:flask_bare"),
     Runner("stack", "benchmarks.requests_served:flask_stack", needs=("prometheus_flask_exporter", "structlog", "opentelemetry.instrumentation.flask")),
     Runner("obskit", "benchmarks.requests_served:flask_obskit"),
+)  # fmt: skip
+DJANGO = (
+    Runner("bare", "benchmarks.requests_served:django_bare"),
+    Runner("stack", "benchmarks.requests_served:django_stack", needs=("django_prometheus", "django_structlog", "opentelemetry.instrumentation.django")),
+    Runner("obskit", "benchmarks.requests_served:django_obskit"),
 )  # fmt: skip
 
 HEADERS = [
@@ -309,3 +314,66 @@ def flask_obskit() -> Timed:
     _init_obskit()
     log = logging.getLogger("shop")
     return _call_wsgi(_flask(lambda item_id: log.info("item shown", extra={"item_id": item_id})))
+
+
+def _django(log: Callable[[int], Any], before: tuple[str, ...] = (), *after: str) -> None:
+    """Set up a site as `startproject` does, without what needs a database."""
+    import django
+    from django.conf import settings
+    from django.http import JsonResponse
+    from django.urls import path
+
+    def item(request: Any, item_id: int) -> JsonResponse:
+        log(item_id)
+        return JsonResponse({"item": item_id})
+
+    class Site:
+        urlpatterns = (path("items/<int:item_id>", item),)
+
+    usual = ("security.SecurityMiddleware", "common.CommonMiddleware", "csrf.CsrfViewMiddleware")
+    settings.configure(
+        ALLOWED_HOSTS=["127.0.0.1"],
+        MIDDLEWARE=[
+            *before,
+            *(f"django.middleware.{name}" for name in usual),
+            "django.middleware.clickjacking.XFrameOptionsMiddleware",
+            *after,
+        ],
+        ROOT_URLCONF=Site,
+        SECRET_KEY="bench",
+    )
+    django.setup()
+
+
+def _call_django() -> Timed:
+    from django.core.wsgi import get_wsgi_application
+
+    return _call_wsgi(get_wsgi_application())
+
+
+def django_bare() -> Timed:
+    _django(_stdlib_log(_sink()))
+    return _call_django()
+
+
+def django_stack() -> Timed:
+    """Serve with django-structlog (two lines a request), django-prometheus, OpenTelemetry."""
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+
+    log = _structlog()
+    _django(
+        lambda item_id: log.info("item shown", item_id=item_id),
+        ("django_prometheus.middleware.PrometheusBeforeMiddleware",),
+        "django_structlog.middlewares.RequestMiddleware",
+        "django_prometheus.middleware.PrometheusAfterMiddleware",
+    )
+    _sdk()
+    DjangoInstrumentor().instrument()
+    return _call_django()
+
+
+def django_obskit() -> Timed:
+    _init_obskit()
+    log = logging.getLogger("shop")
+    _django(lambda item_id: log.info("item shown", extra={"item_id": item_id}))
+    return _call_django()

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextvars
+import dis
+import itertools
 import json
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -168,6 +171,74 @@ def test_threads_never_get_the_same_place():
     assert len({line["lc_at"] for line in lines}) == 2400
     assert sorted(line["lc"] for line in lines) == list(range(2, 2402))
     assert not Order([{"lc": 1, "lc_at": f"{A}-1"}, *lines]).missing()
+
+
+def test_what_is_heard_while_others_write_is_told_once():
+    """Each pointer stands on one line, and the number of that line is larger than it."""
+    clock.attach(clock.begin(A))
+    contexts = [contextvars.copy_context() for _ in range(4)]
+    seen = [f"{number:016x}-{number}" for number in range(1, 301)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def hear():
+        for number, pointer in enumerate(seen, start=1):
+            clock.join(Cause(number, (), (pointer,)))
+        return []
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            work = [hear, *[lambda: [tick() for _ in range(400)]] * 3]
+            runs = list(pool.map(lambda here, run: here.run(run), contexts, work))
+    finally:
+        sys.setswitchinterval(before)
+    lines = [line for run in runs for line in run] + [tick()]
+
+    assert len({line["lc"] for line in lines}) == len(lines)
+    assert len({line["lc_at"] for line in lines}) == len(lines)
+    told = [(p, line["lc"]) for line in lines for p in line.get("lc_seen", ()) if p[:16] != A]
+    assert sorted(p for p, _ in told) == sorted(seen)
+    assert all(lc > int(p[17:]) for p, lc in told)
+
+
+@pytest.mark.parametrize(
+    ("function", "compared", "stores"),
+    [
+        (clock._fields, {"head", "news"}, ["head", "lc"]),
+        (clock._fields_with_news, {"head", "broken"}, ["head", "lc", "heard", "news"]),
+        (clock.join, {"heard"}, ["floor", "heard", "news", "torn", "broken"]),
+    ],
+)
+def test_from_the_comparison_to_the_last_store_nobody_comes_in_between(function, compared, stores):
+    """There is no call and no loop, where alone CPython lets others go on."""
+    code = list(dis.get_instructions(function))
+    stored = [place for place, step in enumerate(code) if step.opname == "STORE_ATTR"]
+    # What is called to return what it returns goes another way.
+    calls = [
+        place
+        for place, (step, then) in enumerate(itertools.pairwise(code))
+        if step.opname.startswith("CALL") and not then.opname.startswith("RETURN")
+    ]
+    before = max(place for place in calls if place < stored[0])
+    loaded = {step.argval for step in code[before : stored[0]] if step.opname == "LOAD_ATTR"}
+
+    assert sorted(code[place].argval for place in stored) == sorted(stores)
+    assert compared <= loaded
+    between = [step.opname for step in code[stored[0] : stored[-1]]]
+    assert not [name for name in between if name.startswith("CALL") or "BACKWARD" in name]
+
+
+def test_without_a_global_lock_a_number_is_taken_under_ours(monkeypatch):
+    """The same fields, and nobody else in between."""
+    monkeypatch.setattr(clock, "fields", clock._locked_fields)
+    clock.attach(clock.begin(A))
+    held = []
+    monkeypatch.setattr(clock, "current", lambda: held.append(clock._lock._is_owned()))
+
+    assert clock.tick() == ""
+    assert held == [True]
+    monkeypatch.undo()
+    assert clock._locked_fields() == f',"lc":1,"lc_at":"{A}-1"'
 
 
 def test_a_thread_that_goes_on_in_the_same_context_goes_on_in_its_strand():

@@ -17,7 +17,7 @@ TRACE, SPAN = "a" * 32, "b" * 16
 
 def attach(**named):
     """Attach the context of a new unit and return it."""
-    here = Context(Unit("c-1", "inherited", TRACE, SPAN, **named), SPAN, None, {})
+    here = Context(Unit.of("c-1", "inherited", TRACE, SPAN, **named), SPAN, None, {})
     context.attach(here)
     return here
 

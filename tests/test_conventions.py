@@ -144,3 +144,42 @@ def test_a_message_that_is_worked_on():
 
     assert (work.kind, work.entry, work.protocol) == (Kind.CONSUMER, True, "messaging")
     assert (work.name, work.source, work.peer) == ("process orders", "message", None)
+
+
+def test_what_a_transport_says_of_a_message_is_kept():
+    """When it was sent, and whether it was handed out before."""
+    work = conventions.consumer("kafka", "orders", peer="broker", sent_at=1.5, redelivered=True)
+
+    assert (work.peer, work.sent_at, work.redelivered, work.attempt) == ("broker", 1.5, True, 1)
+
+
+def test_a_task_has_a_name_beside_its_queue():
+    """Its name is what people know it by."""
+    work = conventions.task("shop.bill", "celery", "invoices", carrier={}, attempt=2)
+
+    assert (work.name, work.kind, work.protocol, work.source) == (
+        "shop.bill", Kind.CONSUMER, "task", "message",
+    )  # fmt: skip
+    assert work.labels == {
+        "task_name": "shop.bill",
+        "messaging_system": "celery",
+        "messaging_destination_name": "invoices",
+    }
+    assert work.attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("destination", "label"),
+    [
+        ("orders", "orders"),
+        ("", "__default__"),
+        ("amq.gen-Xa2", "__temporary__"),
+        ("amq.rabbitmq.reply-to.g1h2", "__temporary__"),
+        ("amq.topic", "amq.topic"),
+    ],
+)
+def test_names_that_brokers_invent_are_one(destination, label):
+    """Each would be a series of its own."""
+    assert conventions.steady(destination) == label
+    work = conventions.producer("rabbitmq", destination)
+    assert work.labels["messaging_destination_name"] == label

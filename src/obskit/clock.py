@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from _thread import RLock
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import NamedTuple
+
+from obskit.pattern import Pattern
+from obskit.pointers import base36 as base36
+from obskit.pointers import merge as _merge
+from obskit.pointers import on_wire as _on_wire
+from obskit.record import Record
 
 LARGEST_LC = 2**52
 LARGEST_N = 2**31 - 1
 LONGEST_HEADER = 256
 MOST_POINTERS = 8
 
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_HEADER = re.compile(
+_HEADER = Pattern(
     r"1\.([0-9a-z]{1,11})"
     r"(?:\.([0-9a-f]{16}))?"
     r"((?:\.[0-9a-f]{16}[-~][0-9a-z]{1,11}){0,8})"
@@ -30,7 +35,7 @@ _HEADER = re.compile(
 )
 
 
-class Cause(NamedTuple):
+class Cause(Record):
     """Say what is known to have happened before a message was sent.
 
     *after* holds fine pointers ``<strand>-<n>`` (all lines of that strand up to n), *seen*
@@ -49,43 +54,46 @@ class Hop:
 
     *lc* is that of the last line, *floor* the largest that was heard. What was *heard*
     since that line stands here and not at the position: a task that took in an answer may
-    end without a line, and whoever waited for it writes the next one.
+    end without a line, and whoever waited for it writes the next one. There are *news* while
+    any of it is for the next line to tell, and for ever where the hop was *torn*: broken late.
     """
 
-    __slots__ = ("broken", "floor", "generation", "heard", "id", "lc")
+    torn = False
 
     def __init__(
-        self, hop_id: str, floor: int = 0, heard: tuple[str, ...] = (), broken: bool = False
+        self, hop_id: str, floor: int, heard: tuple[str, ...], broken: bool, news: bool
     ) -> None:
         self.id = hop_id
         self.lc = 0
         self.floor = floor
         self.heard = heard
         self.broken = broken
+        self.news = news
         self.generation = _generation
 
 
 class Strand:
     """Number the lines of one chain densely, so that a hole means a lost line."""
 
-    __slots__ = ("broken", "head", "hop", "id", "tail")
-
     def __init__(self, hop: Hop, strand_id: str) -> None:
         self.hop = hop
         self.id = strand_id
         self.head = 0
-        self.broken = hop.broken
+        broken = self.broken = hop.broken
         tail = '"' if strand_id == hop.id else f'","lc_hop":"{hop.id}"'
-        self.tail = tail + ',"lc_broken":true' if hop.broken else tail
+        self.tail = f'{tail},"lc_broken":true' if broken else tail
 
 
 # The sender's own strand and nothing else, as most requests carry it.
-_PLAIN_HEADER = re.compile(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})", re.ASCII)
+_PLAIN_HEADER = Pattern(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})", re.ASCII)
 
 # strand, number of the last line emitted here, pending fine pointers
 Position = tuple[Strand, int, tuple[str, ...]]
 
 _position: ContextVar[Position | None] = ContextVar("obskit_clock", default=None)
+# With its global lock CPython lets no other thread, signal handler or finalizer go on in the
+# middle of code without calls and loops: there a number is taken without a lock of ours.
+ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 # One for all hops: it is held for a few stores, and a lock of each hop's own costs more to make
 # than to share. Reentrant, because a signal handler may log while its own thread is in tick().
 _lock = RLock()
@@ -118,8 +126,8 @@ attach = _position.set
 def begin(strand_id: str, cause: Cause | None = None, broken: bool = False) -> Position:
     """Return the first position of a hop that begins with *cause*."""
     if cause is None:
-        return (Strand(Hop(strand_id, 0, (), broken), strand_id), 0, ())
-    hop = Hop(strand_id, cause.lc, cause.seen, broken or cause.broken)
+        return (Strand(Hop(strand_id, 0, (), broken, False), strand_id), 0, ())
+    hop = Hop(strand_id, cause.lc, cause.seen, broken or cause.broken, True)
     return (Strand(hop, strand_id), 0, cause.after)
 
 
@@ -128,35 +136,45 @@ def tick() -> str:
 
     The piece has no braces and no outer commas; it is empty outside of a unit of work.
     """
-    position = _position.get()
+    return fields()[1:]
+
+
+def _fields() -> str:
+    position = current()
     if position is None:
         return ""
     strand, n, after = position
     hop = strand.hop
-    if hop.generation != _generation:
+    # From the last comparison to the last store there is no call and no allocation that a
+    # thread, a signal handler or a finalizer could use to come in between; below it is the same.
+    if after or hop.generation != _generation or strand.head != n or hop.news:
+        return _fields_with_news(strand, n, after)
+    n += 1
+    strand.head = n
+    lc = hop.lc + 1
+    hop.lc = lc
+    attach((strand, n, ()))
+    return f',"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
+
+
+def _fields_with_news(strand: Strand, n: int, after: tuple[str, ...]) -> str:
+    if strand.hop.generation != _generation:
         strand, n, after = _reborn(strand, n, after)
-        hop = strand.hop
-    while True:
-        # Straight-line code: no call and no allocation that a signal handler or a
-        # finalizer could use to come in between the comparison and the stores.
-        with _lock:
-            if strand.head == n and strand.broken is hop.broken:
-                n += 1
-                strand.head = n
-                last = lc = hop.lc
-                if hop.floor > lc:
-                    lc = hop.floor
-                lc += 1
-                hop.lc = lc
-                heard = hop.heard
-                if heard:
-                    hop.heard = ()
-                break
+    hop = strand.hop
+    while strand.head != n or strand.broken is not hop.broken:
         strand, n, after = _diverge(strand, n, after)
-    _position.set((strand, n, ()))
-    if not after and not heard:
-        return f'"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
-    piece = f'"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
+    n += 1
+    strand.head = n
+    last = lc = hop.lc
+    if hop.floor > lc:
+        lc = hop.floor
+    lc += 1
+    hop.lc = lc
+    heard = hop.heard
+    hop.heard = ()
+    hop.news = hop.torn
+    attach((strand, n, ()))
+    piece = f',"lc":{lc},"lc_at":"{strand.id}-{n}{strand.tail}'
     if after:
         piece += ',"lc_after":["' + '","'.join(after) + '"]'
     if heard:
@@ -164,6 +182,15 @@ def tick() -> str:
         own = f'{hop.id}-{last}","' if last else ""
         piece += f',"lc_seen":["{own}' + '","'.join(heard) + '"]'
     return piece
+
+
+def _locked_fields() -> str:
+    with _lock:
+        return _fields()
+
+
+fields = _fields if ATOMIC else _locked_fields
+"""Do what `tick` does, and return the fields with a comma before each."""
 
 
 def _diverge(strand: Strand, n: int, after: tuple[str, ...]) -> Position:
@@ -187,7 +214,7 @@ def _reborn(strand: Strand, n: int, after: tuple[str, ...]) -> Position:
 def _heir(old: Hop) -> Hop:
     """Return the hop that all tasks of *old* share in this child."""
     heard = _merge((f"{old.id}-{old.lc}",), old.heard) if old.lc else old.heard
-    return Hop(os.urandom(8).hex(), max(old.lc, old.floor), heard, broken=old.broken)
+    return Hop(os.urandom(8).hex(), max(old.lc, old.floor), heard, old.broken, True)
 
 
 def _here() -> Position | None:
@@ -205,13 +232,20 @@ def join(cause: Cause) -> None:
     if position is None:
         return
     strand, n, after = position
-    hop = strand.hop
+    hop, lc, broken = strand.hop, cause.lc, cause.broken
+    news = tuple(pointer for pointer in cause.seen if pointer[:16] != hop.id)
     with _lock:
-        hop.floor = max(hop.floor, cause.lc)
-        news = tuple(pointer for pointer in cause.seen if pointer[:16] != hop.id)
-        hop.heard = _merge(hop.heard, news)
-        if cause.broken:
-            hop.broken = True
+        heard: tuple[str, ...] | None = None
+        # A line may be numbered meanwhile; the next one sees all that is taken in.
+        while hop.heard is not heard:
+            heard = hop.heard
+            merged = _merge(heard, news)
+        if lc > hop.floor:
+            hop.floor = lc
+        hop.heard = merged
+        hop.news = True
+        if broken:
+            hop.broken = hop.torn = True
     _position.set((strand, n, _merge(after, cause.after)))
 
 
@@ -226,10 +260,7 @@ def pending() -> int:
 
 
 def header() -> str | None:
-    """Return what a message sent now must carry, or None outside of a unit of work.
-
-    It is the value of ``Obskit-Cause``.
-    """
+    """Return the ``Obskit-Cause`` of a message sent now, or None outside of a unit of work."""
     position = _position.get()
     if position is None:
         return None
@@ -248,7 +279,8 @@ def header() -> str | None:
         text += "." + hop.id
     items = []
     if after:
-        items = [_on_wire(pointer, "-") for pointer in _merge(_own(strand, n), after)]
+        own = (f"{strand.id}-{n}",) if n else ()
+        items = [_on_wire(pointer, "-") for pointer in _merge(own, after)]
     elif n:
         text += f".{strand.id}-{base36(n)}"
     # No line of this hop has the largest number: say which one is the last that has one.
@@ -258,10 +290,6 @@ def header() -> str | None:
     if items or coarse:
         return _fit(text, items, coarse, MOST_POINTERS - (n > 0 and not after), broken)
     return text + ".x" if broken else text
-
-
-def _own(strand: Strand, n: int) -> tuple[str, ...]:
-    return (f"{strand.id}-{n}",) if n else ()
 
 
 def _fit(text: str, fine: list[str], coarse: list[str], room: int, broken: bool) -> str:
@@ -286,9 +314,7 @@ def parse(text: str) -> Cause | None:
     if match is not None:
         lc = int(match[1], 36)
         return Cause(lc, (f"{match[2]}-{int(match[3], 36)}",), (f"{match[2]}-{lc}",))
-    if len(text) > LONGEST_HEADER:
-        return None
-    match = _HEADER.fullmatch(text)
+    match = None if len(text) > LONGEST_HEADER else _HEADER.fullmatch(text)
     if match is None:
         return None
     lc = int(match[1], 36)
@@ -312,31 +338,3 @@ def _pointers(text: str) -> tuple[list[str], list[str]] | None:
             return None
         (seen if item[16] == "~" else after).append(f"{item[:16]}-{number}")
     return after, seen
-
-
-def base36(number: int) -> str:
-    """Return a non-negative *number* in base 36."""
-    if number < 36:
-        return _DIGITS[number]
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return digits
-
-
-def _on_wire(pointer: str, mark: str) -> str:
-    return f".{pointer[:16]}{mark}{base36(int(pointer[17:]))}"
-
-
-def _merge(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    """Unite two sets of pointers; of one strand or hop, the larger number stays."""
-    if not old:
-        return new
-    if not new or new == old:
-        return old
-    numbers = {pointer[:16]: int(pointer[17:]) for pointer in old}
-    for pointer in new:
-        strand, number = pointer[:16], int(pointer[17:])
-        numbers[strand] = max(number, numbers.get(strand, 0))
-    return tuple(f"{strand}-{number}" for strand, number in numbers.items())

@@ -15,6 +15,10 @@ SAMPLED = 1
 RANDOM = 2
 # B3's debug: recorded whatever any sampler says, in all services behind this one too.
 DEBUG = 4
+# Not sampled by our own ratio, and nobody has asked for that: an error may be kept all the same,
+OURS = 8
+# and one was: what ends after it is kept, too. None of these three travels in a traceparent.
+KEPT = 16
 
 
 class FailedCall:
@@ -38,35 +42,44 @@ class FailedCall:
 
 
 class Unit:
-    """One unit of work in this process: where its identity came from, and its bag."""
+    """One unit of work in this process: where its identity came from, and its bag.
 
-    __slots__ = (
-        "answered",
-        "baggage",
-        "call_count",
-        "call_seconds",
-        "caller",
-        "causation_id",
-        "client_correlation_id",
-        "correlation_id",
-        "correlation_source",
-        "failed_calls",
-        "fields",
-        "flags",
-        "hop",
-        "left",
-        "links",
-        "outer",
-        "parent_span_id",
-        "root_span_id",
-        "running",
-        "spans",
-        "synthetic",
-        "trace_id",
-        "tracestate",
-        "trusted",
-        "wire",
-    )
+    What most of them have in common stands on the class: one is made for each request.
+    """
+
+    causation_id: str | None = None
+    hop = 1
+    caller: str | None = None
+    synthetic: str | None = None
+    baggage = ""
+    tracestate = ""
+    client_correlation_id: str | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    trusted = True
+    # All that names it was made here, or has been found to be letters, digits and little else.
+    harmless = False
+    running = True
+    # The response is out, or what was to be done is done; background work may go on.
+    answered = False
+    call_count = 0
+    call_seconds = 0.0
+    # The outgoing calls that failed and did not recover, the last one first.
+    failed_calls: tuple[FailedCall, ...] = ()
+    # How many messages were sent where, and the IDs under which callees answered that are not ours.
+    sent_to: dict[str, int] | None = None
+    answered_as: tuple[str, ...] = ()
+    wire: object = None
+    # When this unit began, when the operation did (another service said so; 0 if not), and
+    # when the message that is worked on was sent.
+    started_at_ns = 0
+    born_ms = 0
+    sent_ms = 0
+    # The spans that are open in here, by ID, made and kept by the traces room.
+    spans: dict[str, Any] | None = None
+    # The spans that were left while others were attached, and what lay below each.
+    left: dict[str, Context] | None = None
+    # Where to go back to, if this unit was over before its context was detached.
+    outer: tuple[Context, Any] | None = None
 
     def __init__(
         self,
@@ -74,48 +87,33 @@ class Unit:
         correlation_source: str,
         trace_id: str,
         span_id: str,
-        parent_span_id: str | None = None,
-        flags: int = SAMPLED | RANDOM,
-        causation_id: str | None = None,
-        hop: int = 1,
-        caller: str | None = None,
-        synthetic: str | None = None,
-        baggage: str = "",
-        tracestate: str = "",
-        client_correlation_id: str | None = None,
-        links: tuple[tuple[str, str], ...] = (),
-        trusted: bool = True,
+        parent_span_id: str | None,
+        flags: int,
     ) -> None:
         self.correlation_id = correlation_id
         self.correlation_source = correlation_source
         self.trace_id = trace_id
         self.root_span_id = span_id
         self.parent_span_id = parent_span_id
-        self.causation_id = causation_id
         self.flags = flags
-        self.hop = hop
-        self.caller = caller
-        self.synthetic = synthetic
-        self.baggage = baggage
-        self.tracestate = tracestate
-        self.client_correlation_id = client_correlation_id
-        self.links = links
-        self.trusted = trusted
-        self.running = True
-        # The response is out, or what was to be done is done; background work may go on.
-        self.answered = False
         self.fields: dict[str, Any] = {}
-        self.call_count = 0
-        self.call_seconds = 0.0
-        # The outgoing calls that failed and did not recover, the last one first.
-        self.failed_calls: tuple[FailedCall, ...] = ()
-        self.wire: object = None
-        # The spans that are open in here, by ID, made and kept by the traces room.
-        self.spans: dict[str, Any] | None = None
-        # The spans that were left while others were attached, and what lay below each.
-        self.left: dict[str, Context] | None = None
-        # Where to go back to, if this unit was over before its context was detached.
-        self.outer: tuple[Context, Any] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        correlation_id: str,
+        correlation_source: str,
+        trace_id: str,
+        span_id: str,
+        parent_span_id: str | None = None,
+        flags: int = SAMPLED | RANDOM,
+        **facts: Any,
+    ) -> Unit:
+        """Return a unit of which *facts* differ from what most have in common."""
+        unit = cls(correlation_id, correlation_source, trace_id, span_id, parent_span_id, flags)
+        for name, value in facts.items():
+            setattr(unit, name, value)
+        return unit
 
     @property
     def sampled(self) -> bool:
@@ -131,24 +129,18 @@ class Unit:
 class Context:
     """Say where in an operation this task stands; never changed once attached."""
 
-    __slots__ = ("exit", "fields", "parent_span_id", "rendered", "span_id", "unit")
+    # Whether it is that of an outgoing call or message.
+    exit = False
+    # The constant part of a log line, made and kept here by the logs room.
+    rendered: Any = None
 
     def __init__(
-        self,
-        unit: Unit,
-        span_id: str,
-        parent_span_id: str | None,
-        fields: dict[str, Any],
-        *,
-        exit: bool = False,
+        self, unit: Unit, span_id: str, parent_span_id: str | None, fields: dict[str, Any]
     ) -> None:
         self.unit = unit
         self.span_id = span_id
         self.parent_span_id = parent_span_id
         self.fields = fields
-        self.exit = exit
-        # The constant part of a log line, made and kept here by the logs room.
-        self.rendered: Any = None
 
     @property
     def correlation_id(self) -> str | None:
@@ -208,7 +200,7 @@ get = _current.get
 attach = _current.set
 
 # Stands for "no unit of work": what is bound at start-up belongs to the process.
-PROCESS = Unit("", "process", "", "")
+PROCESS = Unit("", "process", "", "", None, SAMPLED | RANDOM)
 PROCESS.running = False
 
 
@@ -235,7 +227,10 @@ def is_synthetic() -> bool:
 
 def child(parent: Context, *, exit: bool = False) -> Context:
     """Return a context for a span below *parent*; it is not attached."""
-    return Context(parent.unit, new_span_id(), parent.span_id, parent.fields, exit=exit)
+    here = Context(parent.unit, new_span_id(), parent.span_id, parent.fields)
+    if exit:
+        here.exit = True
+    return here
 
 
 def bind(**fields: Any) -> None:
@@ -264,7 +259,10 @@ def unbind(*names: str) -> None:
 
 def with_fields(context: Context, fields: dict[str, Any]) -> Context:
     """Return *context* with *fields* in place of its own; it is not attached."""
-    return Context(context.unit, context.span_id, context.parent_span_id, fields, exit=context.exit)
+    here = Context(context.unit, context.span_id, context.parent_span_id, fields)
+    if context.exit:
+        here.exit = True
+    return here
 
 
 def new_trace_id() -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from obskit.observation import Kind, Observation
+from obskit.observation import Kind, Message, Observation
 
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
@@ -47,12 +47,12 @@ def http_server(
         peer: Address of the client.
         library: The framework's module root.
     """
-    known = method in METHODS
+    name, label = (method, method) if method in METHODS else ("HTTP", "_OTHER")
     observation = Observation(
-        method if known else "HTTP",
+        name,
         _SERVER,
         "http",
-        {"http_request_method": method if known else "_OTHER", "http_route": UNMATCHED},
+        {"http_request_method": label, "http_route": UNMATCHED},
         {"url_path": path},
         headers,
         peer,
@@ -151,6 +151,84 @@ def _parts(url: Any) -> tuple[str, str, int | None, str]:
     return split.scheme, split.hostname or "", port, split.path
 
 
+def consumer(
+    system: str,
+    destination: str,
+    *,
+    carrier: Any = None,
+    peer: str | None = None,
+    library: str = "",
+    sent_at: float | None = None,
+    redelivered: bool | None = None,
+) -> Message:
+    """Return the observation of a message that is worked on.
+
+    Args:
+        system: The broker's kind (``rabbitmq``, ``kafka``), as OpenTelemetry names it.
+        destination: The queue or topic, without IDs.
+        carrier: The message's headers.
+        peer: The broker's host.
+        library: The client's module root.
+        sent_at: When the message was sent, in seconds since 1970, if the transport says so.
+        redelivered: Whether it was handed out before, if the transport says so.
+    """
+    labels = {"messaging_system": system, "messaging_destination_name": steady(destination)}
+    message = Message(
+        f"process {labels['messaging_destination_name']}",
+        Kind.CONSUMER,
+        protocol="messaging",
+        labels=labels,
+        carrier=carrier,
+        peer=peer,
+        library=library,
+    )
+    message.source = "message"
+    message.sent_at, message.redelivered = sent_at, redelivered
+    return message
+
+
+def task(
+    name: str,
+    system: str,
+    destination: str = "",
+    *,
+    carrier: Any = None,
+    peer: str | None = None,
+    library: str = "",
+    sent_at: float | None = None,
+    redelivered: bool | None = None,
+    attempt: int = 1,
+) -> Message:
+    """Return the observation of a task that is carried out for somebody who has asked for it.
+
+    Args:
+        name: The task's name, without IDs.
+        system: The task queue's kind (``celery``, ``rq``).
+        destination: The queue, if it is known.
+        carrier: The headers that came with the task.
+        peer: The broker's host.
+        library: The task queue's module root.
+        sent_at: When the task was sent, in seconds since 1970, if the transport says so.
+        redelivered: Whether it was handed out before, if the transport says so.
+        attempt: 1 for the first time, 2 for the first retry.
+    """
+    labels = {"task_name": name, "messaging_system": system}
+    if destination:
+        labels["messaging_destination_name"] = steady(destination)
+    message = Message(
+        name,
+        Kind.CONSUMER,
+        protocol="task",
+        labels=labels,
+        carrier=carrier,
+        peer=peer,
+        library=library,
+    )
+    message.source = "message"
+    message.sent_at, message.redelivered, message.attempt = sent_at, redelivered, attempt
+    return message
+
+
 def producer(
     system: str,
     destination: str,
@@ -159,34 +237,25 @@ def producer(
     peer: str | None = None,
     library: str = "",
 ) -> Observation:
-    """Return the observation of a message that is sent to *destination* over *system*."""
-    return _messaging("publish", Kind.PRODUCER, system, destination, carrier, peer, library)
-
-
-def consumer(
-    system: str, destination: str, *, carrier: Any = None, library: str = ""
-) -> Observation:
-    """Return the observation of a message that is worked on."""
-    observation = _messaging("process", Kind.CONSUMER, system, destination, carrier, None, library)
-    observation.source = "message"
-    return observation
-
-
-def _messaging(
-    verb: str,
-    kind: Kind,
-    system: str,
-    destination: str,
-    carrier: Any,
-    peer: str | None,
-    library: str,
-) -> Observation:
+    """Return the observation of a message or task that is sent to *destination* over *system*."""
+    labels = {"messaging_system": system, "messaging_destination_name": steady(destination)}
     return Observation(
-        f"{verb} {destination}",
-        kind,
+        f"publish {labels['messaging_destination_name']}",
+        Kind.PRODUCER,
         protocol="messaging",
-        labels={"messaging_system": system, "messaging_destination_name": destination},
+        labels=labels,
         carrier=carrier,
         peer=peer,
         library=library,
     )
+
+
+# Brokers invent these names, a new one for each client.
+_TEMPORARY = ("amq.gen-", "amq.ctag", "amq.rabbitmq.reply-to")
+
+
+def steady(destination: str) -> str:
+    """Return the name of a queue or topic as a label: one word for all that brokers invent."""
+    if destination.startswith(_TEMPORARY) or not destination:
+        return "__temporary__" if destination else "__default__"
+    return destination

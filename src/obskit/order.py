@@ -298,6 +298,8 @@ def relation(one: Event, other: Event) -> Word:
     first, second = (one, other) if one.lc <= other.lc else (other, one)
     if first is second:
         return CAUSED
+    if first.lc == second.lc:  # who claims to be a cause with that is forged
+        return CANNOT_TELL if first.broken or second.broken else CONCURRENT
     if first.strand == second.strand:
         if first.n < second.n and first.lc < second.lc:
             return CAUSED

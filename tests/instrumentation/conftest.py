@@ -9,6 +9,9 @@
 
 ``broken``
     The places where obskit has contained an error of its own, and how often.
+
+``far_end``, ``tls_far_end``, ``proxy``, ``silent``, ``only_localhost_is_foreign``
+    The far end of outgoing calls, as `far_end.py` says.
 """
 
 import sys
@@ -22,6 +25,13 @@ import pytest
 from obskit import clock, context, health, instrumentation, observation, propagation
 from obskit.instrumentation import _imports, _ledger
 from obskit.observation import Observation
+from tests.instrumentation.far_end import (  # noqa: F401 - fixtures
+    far_end,
+    only_localhost_is_foreign,
+    proxy,
+    silent,
+    tls_far_end,
+)
 
 
 class Recorder:

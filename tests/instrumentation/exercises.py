@@ -197,6 +197,35 @@ def _flask_fail() -> None:
     _wsgi(app, "/fail")
 
 
+def _django(derive: Derive) -> tuple[Any, str]:
+    from django.contrib.staticfiles.handlers import StaticFilesHandler
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+
+    from tests.instrumentation import django_site
+
+    headers = [("x-correlation-id", SENT)]
+    plain = django_site.wsgi(kind=derive(WSGIHandler, "__call__"))
+    over_asgi = django_site.asgi(kind=derive(ASGIHandler, "__call__"))
+    status, told = _wsgi(plain)
+    static = _wsgi(StaticFilesHandler(plain), "/static/calling.py")
+    failed = [_wsgi(plain, path) for path in ("/nowhere", "/fail/boom")]
+    one = asyncio.run(django_site.ask(over_asgi, "/ok", headers=headers))
+    other = asyncio.run(django_site.ask(over_asgi, "/fail/boom", headers=headers))
+    assert one.body == told
+    return [status, static, *failed, one.status, other.status, other.body], told
+
+
+def _django_fail() -> None:
+    from django.test import override_settings
+
+    from tests.instrumentation import django_site
+
+    django_site.FAILURES[:] = [FAILURE]
+    with override_settings(DEBUG_PROPAGATE_EXCEPTIONS=True):
+        _wsgi(django_site.wsgi(), "/fail/mine")
+
+
 def _any_asgi(derive: Derive) -> tuple[Any, str]:
     from starlette.middleware.wsgi import WSGIMiddleware
 
@@ -289,6 +318,111 @@ def _requests_picklable() -> list[Any]:
     return [requests.Session(), requests.Session().get_adapter("http://"), requests.Request("GET")]
 
 
+def _urllib3(derive: Derive) -> tuple[Any, str]:
+    import urllib3
+    from urllib3.connectionpool import HTTPConnectionPool
+
+    with echo() as url, urllib3.PoolManager() as manager:
+        pools = {"http": derive(HTTPConnectionPool, "_make_request")}
+        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, **pools}
+        response = manager.request("GET", url)
+        return response.status, response.data.decode()
+
+
+def _urllib3_fail() -> None:
+    import urllib3
+
+    with urllib3.PoolManager() as manager:
+        manager.request("GET", "http://127.0.0.1:9/", retries=False)
+
+
+def _urllib3_picklable() -> list[Any]:
+    from urllib3 import Retry
+    from urllib3._collections import HTTPHeaderDict
+
+    return [HTTPHeaderDict({"a": "b"}), Retry()]
+
+
+def _urllib(derive: Derive) -> tuple[Any, str]:
+    from urllib.request import HTTPHandler, ProxyHandler, build_opener
+
+    opener = build_opener(ProxyHandler({}), derive(HTTPHandler, "do_open"))
+    with echo() as url, opener.open(url) as response:
+        return response.status, response.read().decode()
+
+
+def _urllib_fail() -> None:
+    from urllib.request import ProxyHandler, build_opener
+
+    build_opener(ProxyHandler({})).open("http://127.0.0.1:9/")
+
+
+def _urllib_picklable() -> list[Any]:
+    from urllib.request import HTTPHandler, Request
+
+    return [Request("http://a/", headers={"a": "b"}), HTTPHandler()]
+
+
+def _aiohttp_client(derive: Derive) -> tuple[Any, str]:
+    import aiohttp
+
+    async def ask(url: str) -> Any:
+        connector = derive(aiohttp.TCPConnector, "connect")()
+        async with aiohttp.ClientSession(connector=connector) as session:
+            async with session.get(url) as response:
+                return response.status, await response.text()
+
+    with echo() as url:
+        status, text = asyncio.run(ask(url))
+        return status, text
+
+
+def _aiohttp_client_fail() -> None:
+    import aiohttp
+
+    async def ask() -> None:
+        async with aiohttp.ClientSession() as session:
+            await session.get("http://127.0.0.1:9/")
+
+    asyncio.run(ask())
+
+
+def _aiohttp_client_picklable() -> list[Any]:
+    import aiohttp
+
+    return [aiohttp.ClientTimeout(total=1)]
+
+
+def _celery(derive: Derive) -> tuple[Any, str | None]:
+    from celery import Celery
+
+    from tests.instrumentation.celery_site import Site
+
+    site = Site(derive(Celery, "send_task"), queue="conformance")
+    given = {"x-mine": "kept"}
+    site.tell.apply_async(headers=given)
+    site.work()
+    [request] = site.requests
+    mine = request.request_dict["x-mine"]
+    return (len(site.told), mine, given, request.acknowledged), site.told[0]
+
+
+def _celery_fail() -> None:
+    from tests.instrumentation.celery_site import Site
+
+    def fail() -> None:
+        raise FAILURE
+
+    Site().task(name="fail")(fail).apply(throw=True)
+
+
+def _celery_picklable() -> list[Any]:
+    from tests.instrumentation.celery_site import Site
+
+    task = Site().tell
+    return [task.s(1, 2), task.s(1) | task.s(2)]
+
+
 def _threads(derive: Derive) -> tuple[Any, str]:
     seen: list[Any] = []
     kind = derive(threading.Thread, "start")
@@ -358,14 +492,85 @@ def _structlog(derive: Derive) -> tuple[Any, None]:
         return get_contextvars(), None
 
 
+def _pika(derive: Derive) -> tuple[Any, str | None]:
+    """Send and get messages in all ways that there are."""
+    from pika.adapters.blocking_connection import BlockingChannel
+    from pika.channel import Channel
+
+    from tests.instrumentation.amqp_loopback import Wire, blocking
+
+    told: list[Any] = []
+    bodies: list[bytes] = []
+
+    def work(channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        told.append((properties.headers or {}).get("x-correlation-id"))
+        bodies.append(body)
+        if body == b"bad":
+            channel.basic_nack(method.delivery_tag, requeue=False)
+        else:
+            channel.basic_ack(method.delivery_tag)
+        if len(bodies) == 2:
+            channel.stop_consuming()
+
+    channel = blocking(derive(BlockingChannel, "basic_publish"))
+    for body in (b"bad", b"good", b"third", b"fourth", b"fifth"):
+        channel.basic_publish("", "orders", body)
+    channel.basic_consume("orders", work)
+    channel.start_consuming()
+    for method, properties, body in channel.consume("orders"):
+        work(channel, method, properties, body)
+        break
+    channel.cancel()
+    channel.connection.add_callback_threadsafe(lambda: bodies.append(b"called"))
+    channel.connection.process_data_events()
+    work(channel, *channel.basic_get("orders"))
+    last = channel.basic_get("orders")
+    channel.basic_reject(last[0].delivery_tag, requeue=False)
+    bodies.append(last[2])
+    bodies.append(channel.basic_get("orders"))
+    channel.close()
+
+    wire = Wire()
+    below = wire.open(derive(Channel, "basic_publish"))
+    for body in (b"a", b"b"):
+        below.basic_publish("", "orders", body)
+    below.basic_get("orders", work)
+    below.basic_consume("orders", work)
+    wire.pump()
+    assert len(set(told)) == 1
+    return bodies, told[0]
+
+
+def _pika_fail() -> None:
+    from tests.instrumentation.amqp_loopback import blocking
+
+    channel = blocking()
+    channel._impl._set_state(channel._impl.CLOSED)
+    channel.basic_publish("", "orders", b"lost")
+
+
+def _pika_picklable() -> list[Any]:
+    from pika import BasicProperties, ConnectionParameters
+
+    return [BasicProperties(headers={"a": "b"}), ConnectionParameters("broker")]
+
+
 EXERCISES: dict[str, Exercise] = {
     "asgi": Exercise(_any_asgi, _any_asgi_fail, "server"),
     "wsgi": Exercise(_any_wsgi, _any_wsgi_fail, "server"),
     "starlette": Exercise(_starlette, _starlette_fail, "server"),
     "fastapi": Exercise(_fastapi, _fastapi_fail, "server"),
     "flask": Exercise(_flask, _flask_fail, "server"),
+    "django": Exercise(_django, _django_fail, "server"),
     "httpx": Exercise(_httpx, _httpx_fail, "client", _httpx_picklable),
     "requests": Exercise(_requests, _requests_fail, "client", _requests_picklable),
+    "urllib3": Exercise(_urllib3, _urllib3_fail, "client", _urllib3_picklable),
+    "urllib": Exercise(_urllib, _urllib_fail, "client", _urllib_picklable),
+    "aiohttp_client": Exercise(
+        _aiohttp_client, _aiohttp_client_fail, "client", _aiohttp_client_picklable
+    ),
+    "pika": Exercise(_pika, _pika_fail, "producer", _pika_picklable),
+    "celery": Exercise(_celery, _celery_fail, "producer", _celery_picklable),
     "threads": Exercise(_threads, _threads_fail),
     "executors": Exercise(_executors, _executors_fail),
     "multiprocessing": Exercise(_multiprocessing, _multiprocessing_fail),

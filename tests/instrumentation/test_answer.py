@@ -5,8 +5,7 @@ import re
 import pytest
 
 from obskit import conventions, observation
-from obskit.instrumentation import _answer, _wire
-from obskit.instrumentation._served import Served
+from obskit.instrumentation import _answer, _served, _wire
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def timing():
     def ask(method, cached=""):
         work = conventions.http_server(method, "/", {})
         observation.start(work)
-        return _answer.timing(Served(work, _wire.current(), lambda request, served: None), cached)
+        return _answer.timing(_served.Served(work, _wire.current(), ()), cached)
 
     yield ask
     _answer.configure(server_timing=True)

@@ -369,3 +369,15 @@ def test_concurrent_calls_do_not_mix(observed, is_async):
         return await asyncio.gather(*(one(number) for number in range(50)))
 
     assert asyncio.run(many()) == [(f"answer to {n}", f"id-{n}") for n in range(50)]
+
+
+def test_a_function_of_its_own_stands_in_and_looks_the_same():
+    """It gets the original and the switch, and is called as the original was."""
+    hook = lambda original, switch: lambda self, request: (switch.on, original(self, request))  # noqa: E731
+    _drive.instead("toy", "Client.send")(hook)
+    switch = Switch("toy")
+    stand_in = hook.obskit_targets[0].make(Client.send, True, hook, switch)
+
+    assert stand_in(Client(), "a") == (False, "answer to a")
+    assert inspect.signature(stand_in) == inspect.signature(Client.send)
+    assert stand_in.__wrapped__ is Client.send

@@ -198,3 +198,14 @@ def test_fastapi_still_has_the_private_border_that_we_use(observed):
     assert app._native_telemetry.config["tracing"] is True
     status = next(one for one in instrumentation.status() if one.name == "fastapi")
     assert status.missing == {}
+
+
+@needs_telemetry
+async def test_a_telemetry_that_we_do_not_know_goes_its_own_way(observed, broken, monkeypatch):
+    """Another version may keep its configuration otherwise: it is asked as without us."""
+    app = make()
+    monkeypatch.setattr(app._native_telemetry, "config", {"tracing": 0, "metrics": 0, "logs": 0})
+    one = await call(app, "/own/7")
+
+    assert one.status == 200
+    assert broken == {"fastapi.telemetry": 1}

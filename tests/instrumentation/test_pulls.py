@@ -1,11 +1,14 @@
 """Hooks on calls that fetch messages."""
 
 import asyncio
+import contextlib
+import inspect
 import sys
 
 import pytest
 
 from obskit import context, conventions, observation
+from obskit.instrumentation import _pulls
 from obskit.instrumentation._drive import Switch
 from obskit.instrumentation._pulls import pulls
 
@@ -22,6 +25,14 @@ class Consumer:
         if not self.waiting:
             raise StopIteration
         return self.waiting.pop(0)
+    def loop(self):
+        try:
+            while self.waiting:
+                self.given = yield self.waiting.pop(0)
+        except KeyError:
+            yield {"x-correlation-id": "thrown"}
+        finally:
+            self.closed = True
     async def getone(self):
         return self.waiting.pop(0) if self.waiting else None
     def close(self):
@@ -43,7 +54,7 @@ def module(library, observed):
     switch.on = True
     marked = message
     vars(marked).pop("obskit_targets", None)
-    for name in ("poll", "__next__", "getone"):
+    for name in ("poll", "__next__", "loop", "getone"):
         close = "Consumer.close" if name == "poll" else ""
         pulls("obskit_toy_pulls", f"Consumer.{name}", close=close)(marked)
     for target in marked.obskit_targets:
@@ -169,3 +180,158 @@ def test_a_pull_within_a_unit_of_work_gives_it_back(module):
         while consumer.poll() is not None:
             assert context.correlation_id() == "a"
         assert context.correlation_id() == "outer"
+
+
+def test_each_item_of_a_generator_is_a_message(module, observed):
+    """The body of the loop has the ID of its item, and the end of the loop ends the last one."""
+    consumer = module.Consumer(["a", "b"])
+    ids = [context.correlation_id() for _ in consumer.loop()]
+
+    assert ids == ["a", "b"]
+    assert [work.outcome for work in observed] == ["ok", "ok"]
+    assert context.get() is None
+    assert inspect.isgenerator(consumer.loop())
+    assert inspect.isgeneratorfunction(module.Consumer.loop)
+    with pytest.raises(TypeError, match="loop"):
+        consumer.loop(1)
+
+
+def test_a_loop_that_is_left_is_over(module, observed):
+    """By break or return: the last message has gone well, and nothing of it stays."""
+    consumer = module.Consumer(["a", "b"])
+    for _ in consumer.loop():
+        break
+
+    assert consumer.closed
+    assert [work.outcome for work in observed] == ["ok"]
+    assert context.get() is None
+
+
+def test_a_loop_that_an_error_leaves_has_failed(module, observed):
+    """The generator is not told the error, but what has failed does not go for well."""
+    with contextlib.suppress(ValueError):
+        for _ in module.Consumer(["a"]).loop():
+            int("x")
+
+    assert [(work.outcome, work.error) for work in observed] == [("server_error", None)]
+    assert context.get() is None
+
+
+def test_an_error_after_a_failed_call_is_the_dependencys(module, observed):
+    """Whose fault it was is known without the error."""
+    with contextlib.suppress(ValueError):
+        for _ in module.Consumer(["a"]).loop():
+            call = conventions.http_client("GET", "http://shop/")
+            observation.start(call)
+            observation.end(call, OSError())
+            int("x")
+
+    assert [work.outcome for work in observed] == ["dependency", "dependency"]
+
+
+def test_an_error_that_closes_a_loop_is_known(module, observed):
+    """Closed while it is handled, as `contextlib.closing` does."""
+    with contextlib.suppress(ValueError):
+        with contextlib.closing(module.Consumer(["a"]).loop()) as messages:
+            for _ in messages:
+                int("x")
+
+    assert [(work.outcome, type(work.error)) for work in observed] == [("server_error", ValueError)]
+
+
+def test_what_is_sent_or_thrown_into_a_generator_arrives(module, observed):
+    """An error ends the work on the message at hand; the generator may go on."""
+    consumer = module.Consumer(["a", "b"])
+    messages = consumer.loop()
+    next(messages)
+    messages.send("given")
+    assert consumer.given == "given"
+    messages.throw(KeyError("mine"))
+    assert context.correlation_id() == "thrown"
+
+    assert [type(work.error) for work in observed] == [type(None), KeyError]
+    with pytest.raises(ValueError):
+        messages.throw(ValueError("mine"))
+    assert context.get() is None
+
+
+def test_a_generator_that_is_made_for_one_message_holds_it(module, observed):
+    """``next(consumer.loop())`` leaves no loop: the work goes on until the next one."""
+    consumer = module.Consumer(["a", "b"])
+    ids = []
+    for _ in range(2):
+        next(consumer.loop())
+        ids.append(context.correlation_id())
+
+    assert ids == ["a", "b"]
+    assert len(observed) == 1
+    consumer.close()
+    assert context.get() is None
+
+
+def test_a_message_that_is_fetched_within_a_loop_ends_there(module, observed):
+    """The loop's own message goes on beneath it, and after it."""
+    consumer = module.Consumer(["a", "b"])
+    ids = []
+    for _ in consumer.loop():
+        consumer.poll()
+        ids.append(context.correlation_id())
+        consumer.poll()
+        ids.append(context.correlation_id())
+
+    assert ids == ["b", "a"]
+    assert [work.context.correlation_id for work in observed] == ["b", "a"]
+    assert context.get() is None
+
+
+def test_a_message_that_was_fetched_within_a_loop_ends_before_the_loops_own(module, observed):
+    """Whatever lies above a message is over first."""
+    consumer = module.Consumer(["a", "b"])
+    for _ in consumer.loop():
+        consumer.poll()
+
+    assert [work.context.correlation_id for work in observed] == ["b", "a"]
+    assert context.get() is None
+
+
+def test_an_error_that_closes_the_consumer_is_known(module, observed):
+    """``finally: consumer.close()`` while an error passes."""
+    consumer = module.Consumer(["a"])
+    with pytest.raises(ValueError):
+        try:
+            consumer.poll()
+            int("x")
+        finally:
+            consumer.close()
+
+    assert [type(work.error) for work in observed] == [ValueError]
+
+
+def test_an_error_from_before_is_not_the_messages(module, observed):
+    """A program may begin again while it handles what has ended its first connection."""
+    consumer = module.Consumer(["a", "b"])
+    try:
+        int("x")
+    except ValueError:
+        consumer.poll()
+        consumer.close()
+
+    assert [(work.outcome, work.error) for work in observed] == [("ok", None)]
+
+
+def test_a_lost_consumer_holds_nothing_for_ever(module, observed):
+    """The next one in its place begins without the message that nobody will end."""
+    lost, other = module.Consumer(["a"]), module.Consumer(["b"])
+    other.poll()
+    lost.poll()
+    assert context.correlation_id() == "a"
+    _pulls.let_go_of_lost(lambda consumer: consumer is lost)
+
+    assert context.correlation_id() == "b"
+    assert [work.context.correlation_id for work in observed] == ["a"]
+    _pulls.let_go_of_lost(lambda consumer: consumer is lost)
+    assert len(observed) == 1
+    with observation.unit_of_work("elsewhere"):
+        _pulls.let_go_of_lost(lambda consumer: True)
+    assert context.correlation_id() == "b"
+    other.close()

@@ -2,9 +2,8 @@
 
 import pytest
 
-from obskit import conventions
+from obskit import conventions, observation
 from obskit.instrumentation import _served, _wire
-from obskit.instrumentation._served import Served
 
 
 class Answer(Exception):
@@ -17,7 +16,9 @@ class Answer(Exception):
 @pytest.fixture
 def served():
     """Give a request."""
-    return Served(conventions.http_server("GET", "/", {}), _wire.current(), lambda *args: None)
+    work = conventions.http_server("GET", "/", {})
+    observation.start(work)
+    return _served.Served(work, _wire.current(), (lambda *args: None,))
 
 
 def raised(error, cause=None, context=None):
@@ -36,7 +37,7 @@ def test_the_error_behind_an_answer_is_found(served):
         behind,
     ):
         served.blame(error, 502)
-        assert served.error is behind
+        assert served.blamed is behind
 
 
 def test_an_answer_with_another_status_is_an_error(served):
@@ -44,7 +45,7 @@ def test_an_answer_with_another_status_is_an_error(served):
     error = Answer(404)
     served.blame(error, 500)
 
-    assert served.error is error
+    assert served.blamed is error
 
 
 def test_a_route_has_the_prefix_of_its_mounts(served):

@@ -371,9 +371,11 @@ def test_a_call_in_process_gives_the_caller_its_context_back(observed):
         ("", "/\xff", "/\ufffd"),
     ],
 )
-def test_paths_are_text(script, path, shown):
+def test_paths_are_text(observed, script, path, shown):
     """WSGI hands bytes over as Latin-1; what is no UTF-8 is shown as such."""
-    assert _wsgi.path_of({"SCRIPT_NAME": script, "PATH_INFO": path}) == shown
+    Answer(Middleware(app_of([b"x"])), environ(path, SCRIPT_NAME=script)).read()
+
+    assert observed[0].attributes["url_path"] == shown
 
 
 @pytest.mark.parametrize("missing", ["REQUEST_METHOD"])
@@ -404,9 +406,88 @@ def test_a_broken_route_function_is_contained(observed, broken):
     assert broken == {"instrumentation.route": 1}
 
 
+@pytest.mark.parametrize("taken", [0, 1])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_body_that_is_lost_is_gone_at_once(observed, taken, lazy):
+    """Without a garbage collection: the next request of the thread finds nothing that runs."""
+
+    def app(environ, start_response):
+        start_response("200 OK", HEADERS)
+        return iter([b"x", b"y"])
+
+    def generator(environ, start_response):
+        yield from app(environ, start_response)
+
+    gc.disable()
+    try:
+        body = Middleware(generator if lazy else app)(environ(), lambda *_: None)
+        for _ in range(taken):
+            next(body)
+        assert not observed
+        del body
+    finally:
+        gc.enable()
+
+    assert [work.outcome for work in observed] == ["client_gone"]
+    assert not observed[0].context.unit.running
+
+
+def test_a_loop_keeps_its_body_alive(observed):
+    """Whoever iterates over what the application returned need not hold that."""
+    seen = [
+        (chunk, len(observed), context.get() is not None)
+        for chunk in Middleware(app_of(lambda: iter([b"x", b"y"])))(environ(), lambda *_: None)
+    ]
+
+    assert seen == [(b"x", 0, True), (b"y", 0, True)]
+    assert [work.outcome for work in observed] == ["ok"]
+
+
+def test_a_body_may_be_taken_up_again(observed):
+    """Who takes a chunk and iterates anew goes on where he was, and calls it once more in vain."""
+    body = Middleware(app_of([b"x", b"y", b"z"]))(environ(), lambda *_: None)
+
+    assert [next(iter(body)), next(body), *body] == [b"x", b"y", b"z"]
+    assert list(body) == []
+    body.close()
+    body.close()
+    assert len(observed) == 1
+
+
+def test_a_caller_finds_what_the_body_has_more(observed):
+    """Test clients look at the status of a response that is a body, too."""
+
+    class Response:
+        status_code = 201
+
+        def __iter__(self):
+            return iter([b"x"])
+
+    body = Middleware(app_of(Response()))(environ(), lambda *_: None)
+
+    assert (body.status_code, list(body)) == (201, [b"x"])
+    with pytest.raises(AttributeError):
+        body.other  # noqa: B018 - it is asked for
+    body.close()
+
+
+def test_what_start_response_is_given_goes_on(observed):
+    """As it was given, by position or by name."""
+    given = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [], exc_info=None)
+        start_response("200 OK", [], None)
+        return []
+
+    Middleware(app)(environ(), lambda *args: given.append(len(args))).close()
+
+    assert given == [3, 3]
+
+
 def test_nothing_is_kept_when_the_request_is_over(observed):
     """A body that is garbage takes its request along."""
-    before = {id(one) for one in gc.get_objects() if type(one) is _wsgi.Response}
+    before = {id(one) for one in gc.get_objects() if type(one) is _wsgi.Body}
     app = app_of(lambda: iter([b"x"]))
     answer = Answer(Middleware(app), environ())
     answer.read()
@@ -414,6 +495,6 @@ def test_nothing_is_kept_when_the_request_is_over(observed):
     app.seen = None
     del answer
     gc.collect()
-    after = [one for one in gc.get_objects() if type(one) is _wsgi.Response]
+    after = [one for one in gc.get_objects() if type(one) is _wsgi.Body]
 
     assert not [one for one in after if id(one) not in before]

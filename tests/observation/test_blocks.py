@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from obskit import context, health, observation, propagation
+from obskit import clock, context, health, observation, propagation
 from obskit.observation import Kind, message_context, observe, unit_of_work
 
 pytestmark = pytest.mark.usefixtures("floor")
@@ -199,6 +199,12 @@ def test_an_unfit_id_that_is_given_is_replaced(given, reason):
         assert context.correlation_id() not in (None, given)
         assert context.current().correlation_source == "invalid"
         assert job.invalid_id == reason
+
+
+def test_a_given_id_has_lost_no_clock():
+    """Nobody has sent it, so there is no hop that is broken."""
+    with unit_of_work("job", "order-1"):
+        assert "lc_broken" not in clock.tick()
 
 
 def test_a_given_id_of_another_type_is_taken_as_text():

@@ -8,7 +8,8 @@ import pickle
 import pytest
 
 from obskit import clock, context, observation
-from obskit.observation import decorate, observe, unit_of_work
+from obskit.observation import observe, unit_of_work
+from obskit.observation.decorate import decorate
 
 pytestmark = pytest.mark.usefixtures("floor")
 

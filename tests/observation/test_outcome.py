@@ -11,7 +11,13 @@ import trio
 from obskit import context, observation
 from obskit.context import Context, FailedCall, Unit
 from obskit.observation import Kind, Observation, judge
-from obskit.observation.outcome import MOST_FAILED_CALLS, dependency, is_cancelled, is_timeout
+from obskit.observation.outcome import (
+    MOST_FAILED_CALLS,
+    MOST_PLACES,
+    dependency,
+    is_cancelled,
+    is_timeout,
+)
 
 pytestmark = pytest.mark.usefixtures("floor")
 
@@ -24,7 +30,7 @@ def failed(error=None, *, peer="db", status=None, library="httpx", outcome="depe
 def work(kind=Kind.SERVER, *, calls=(), **facts):
     """Return an observation about which these facts are known."""
     one = Observation("x", kind)
-    one.context = Context(Unit("c", "generated", "a" * 32, "b" * 16), "b" * 16, None, {})
+    one.context = Context(Unit.of("c", "generated", "a" * 32, "b" * 16), "b" * 16, None, {})
     one.context.unit.failed_calls = tuple(calls)
     for name, value in facts.items():
         setattr(one, name, value)
@@ -388,6 +394,36 @@ def test_so_many_failed_calls_are_remembered():
 
         peers = [one.peer for one in context.get().unit.failed_calls]
         assert peers == [f"peer-{49 - number}" for number in range(MOST_FAILED_CALLS)]
+
+
+def send(destination="orders", error=None):
+    """Send a message."""
+    labels = {"messaging_system": "kafka", "messaging_destination_name": destination}
+    work = Observation("publish", Kind.PRODUCER, "messaging", labels)
+    observation.start(work)
+    observation.end(work, error)
+
+
+def test_messages_are_counted_by_where_they_went():
+    """Those that were sent; requests are no messages."""
+    with observation.unit_of_work("job"):
+        call()
+        assert context.get().unit.sent_to is None
+        send()
+        send()
+        send("parcels")
+        send("parcels", DOWN)
+
+        assert context.get().unit.sent_to == {"kafka:orders": 2, "kafka:parcels": 1}
+
+
+def test_so_many_places_are_remembered():
+    """A unit that sends to everybody has a line all the same."""
+    with observation.unit_of_work("job"):
+        for number in range(50):
+            send(f"queue-{number}")
+
+        assert len(context.get().unit.sent_to) == MOST_PLACES
 
 
 def test_the_failed_calls_of_a_unit_that_is_over_are_forgotten(ended):

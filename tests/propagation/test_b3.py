@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obskit.context import DEBUG, SAMPLED
-from obskit.propagation import b3
+from obskit import clock, context, propagation
+from obskit.context import DEBUG, OURS, SAMPLED, Context
+from obskit.propagation import Policy, b3
 from obskit.propagation.b3 import B3
 
 TRACE, SPAN = "a" * 32, "b" * 16
@@ -116,3 +117,113 @@ def test_hostile_headers_never_raise(headers):
     assert re.fullmatch(r"(?:[0-9a-f]{32})?", found.trace_id)
     assert re.fullmatch(r"(?:[0-9a-f]{16})?", found.span_id)
     assert found.flags in (None, 0, SAMPLED, SAMPLED | DEBUG)
+
+
+def test_the_chosen_forms_are_written():
+    """One of them, both, or none."""
+    assert b3.written({"w3c"}, TRACE, SPAN, SAMPLED) == []
+    assert b3.written({"b3"}, TRACE, SPAN, SAMPLED) == [("b3", f"{TRACE}-{SPAN}-1")]
+    assert b3.written({"b3", "b3multi"}, TRACE, SPAN, 0) == [
+        ("b3", f"{TRACE}-{SPAN}-0"),
+        *b3.multi(TRACE, SPAN, 0),
+    ]
+
+
+@pytest.fixture
+def policy(floor):
+    """Give what sets what is sent and the ratio."""
+
+    def configure(*propagate, ratio=1.0):
+        propagation.configure(Policy(propagate=frozenset(propagate), ratio=ratio))
+
+    return configure
+
+
+def passed_on(headers):
+    """Return what a service that gets *headers* sends on, and its unit of work."""
+    unit = propagation.extract(headers).unit
+    context.attach(Context(unit, unit.root_span_id, unit.parent_span_id, {}))
+    clock.attach(clock.begin(unit.root_span_id))
+    return {name.lower(): value for name, value in propagation.headers()}, unit
+
+
+IDS = {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN}
+
+
+@pytest.mark.parametrize("headers", [{"b3": f"{TRACE}-{SPAN}"}, IDS])
+@pytest.mark.parametrize(("ratio", "sampled"), [(1.0, True), (0.0, False)])
+def test_a_sender_that_defers_lets_us_decide(policy, headers, ratio, sampled):
+    """And what we have decided is sent on."""
+    policy("b3", "b3multi", ratio=ratio)
+    sent, unit = passed_on(headers)
+
+    assert unit.trace_id == TRACE
+    assert unit.sampled is sampled
+    assert bool(unit.flags & OURS) is not sampled
+    assert sent["b3"].endswith(f"-{sampled:d}")
+    assert sent["x-b3-sampled"] == f"{sampled:d}"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"b3": "0"},
+        {"x-b3-sampled": "0"},
+        {"x-b3-sampled": "false"},
+        {"b3": f"{TRACE}-{SPAN}-0"},
+        {**IDS, "x-b3-sampled": "0"},
+    ],
+)
+def test_a_denial_is_kept(policy, headers):
+    """Also where it stands alone, as for health checks; no error of ours overrules it."""
+    policy("b3", "b3multi", "w3c")
+    sent, unit = passed_on(headers)
+
+    assert not unit.sampled
+    assert not unit.flags & OURS
+    assert sent["b3"].endswith("-0")
+    assert sent["x-b3-sampled"] == "0"
+    assert sent["traceparent"].endswith(("-00", "-02"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"b3": "d"},
+        {"x-b3-flags": "1"},
+        {"b3": f"{TRACE}-{SPAN}-d"},
+        {**IDS, "x-b3-flags": "1"},
+        {"b3": f"{TRACE}-{SPAN}-d", "traceparent": f"00-{TRACE}-{SPAN}-01"},
+        {**IDS, "x-b3-flags": "1", "traceparent": f"00-{TRACE}-{SPAN}-00"},
+        {"b3": "d", "traceparent": f"00-{TRACE}-{SPAN}-00"},
+    ],
+)
+def test_debug_is_kept(policy, headers):
+    """Through all services, also beside a traceparent, and whatever the ratio is."""
+    policy("b3", "b3multi", "w3c", ratio=0.0)
+    for _ in range(3):
+        headers, unit = passed_on(headers)
+
+        assert unit.flags & DEBUG
+        assert unit.sampled
+        assert headers["b3"].endswith("-d")
+        assert headers["x-b3-flags"] == "1"
+        assert "x-b3-sampled" not in headers
+
+
+def test_debug_of_another_trace_is_not_ours(policy):
+    """The traceparent goes first; nor does anything but debug change what it says."""
+    policy("w3c")
+    parent = f"00-{TRACE}-{SPAN}-00"
+
+    for single in (f"{'c' * 32}-{SPAN}-d", f"{TRACE}-{SPAN}-1", "1", "broken"):
+        assert not passed_on({"b3": single, "traceparent": parent})[1].sampled, single
+
+
+def test_strangers_cannot_ask_for_debug(policy):
+    """At the edge a new trace begins, and our own ratio decides."""
+    policy("b3", ratio=0.0)
+    unit = propagation.extract({"b3": f"{TRACE}-{SPAN}-d"}, peer="93.184.216.34").unit
+
+    assert unit.trace_id != TRACE
+    assert not unit.flags & (DEBUG | 1)

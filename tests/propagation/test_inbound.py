@@ -187,6 +187,20 @@ def test_a_setting_adds_suffixes_and_networks():
         assert boundary.is_internal_host(host) is (host == "example"), host
 
 
+def test_who_is_near_is_remembered_within_bounds():
+    """Nobody who is outside, and for nobody for whom somebody forwards."""
+    boundary = Boundary()
+    for number in range(3000):
+        assert boundary.trusts(f"10.0.{number // 256}.{number % 256}", {})
+    boundary.trusts("10.9.9.9", {"x-forwarded-for": "10.0.0.1"})
+    boundary.trusts("93.184.216.34", {})
+    boundary.trusts("/" + "x" * 5000, {})
+
+    assert "10.0.11.183" in boundary.near
+    assert not {"10.9.9.9", "93.184.216.34", "/" + "x" * 5000} & boundary.near
+    assert len(boundary.near) <= 1024
+
+
 @given(st.text(max_size=300), st.text(max_size=100), st.text(max_size=100))
 def test_hostile_addresses_never_raise(peer, forwarded, standard):
     """What cannot be understood is not believed, and hosts are told in or out."""

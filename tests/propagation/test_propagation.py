@@ -1,6 +1,7 @@
 """Take an operation's identity from a carrier, and put it into one."""
 
 import re
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +26,7 @@ def unit_of(headers, **named):
 
 def attach(**named):
     """Attach a new unit of work and its clock; return the unit."""
-    unit = Unit("c-1", "inherited", TRACE, SPAN, **named)
+    unit = Unit.of("c-1", "inherited", TRACE, SPAN, **named)
     context.attach(Context(unit, SPAN, None, {}))
     clock.attach(clock.begin(SPAN))
     return unit
@@ -267,6 +268,32 @@ def test_auto_believes_who_is_inside(peer, more, believed):
     assert is_restarted(unit_of({**EVERYTHING, **more}, peer=peer)) is not believed
 
 
+def test_who_was_near_is_not_believed_on_behalf_of_strangers():
+    """A proxy of ours is known by now; for whom it forwards is looked at each time."""
+    propagation.configure(Policy())
+    for _ in range(2):
+        assert unit_of({"traceparent": PARENT}, peer="10.0.0.1").trusted
+        assert not unit_of({"traceparent": PARENT}, peer=PUBLIC).trusted
+        for name in ("x-forwarded-for", "forwarded"):
+            text = PUBLIC if name[0] == "x" else f"for={PUBLIC}"
+            assert not unit_of({"traceparent": PARENT, name: text}, peer="10.0.0.1").trusted
+
+
+def test_a_trace_alone_is_continued_as_among_other_headers():
+    """Whether it is read the short way or not."""
+    propagation.configure(Policy())
+    short, long = (
+        [propagation.extract({"traceparent": PARENT, **more}, peer="10.0.0.1") for _ in range(2)][1]
+        for more in ({}, {"x-forwarded-for": ""})
+    )
+
+    assert {**vars(short.unit), "root_span_id": ""} == {**vars(long.unit), "root_span_id": ""}
+    assert short.invalid is long.invalid is None
+    for entry in (short, long):
+        clock.attach(entry.position)
+        assert '"lc_broken":true' in clock.tick()
+
+
 def test_a_public_client_without_headers_begins_an_operation():
     """It is no restart, and it is not trusted."""
     unit = unit_of({}, peer=PUBLIC)
@@ -409,7 +436,7 @@ UNITS = st.fixed_dictionaries({
 def test_what_is_sent_is_valid_bounded_and_understood(wanted):
     """Any unit's headers are printable ASCII, ours below 512 bytes, and the next hop reads them."""
     propagation.configure(Policy(service=wanted["service"]))
-    unit = Unit(wanted["correlation"], "inherited", TRACE, SPAN, hop=wanted["hop"],
+    unit = Unit.of(wanted["correlation"], "inherited", TRACE, SPAN, hop=wanted["hop"],
                 synthetic=wanted["synthetic"], baggage=wanted["baggage"])  # fmt: skip
     context.attach(Context(unit, SPAN, None, {}))
     clock.attach(clock.begin(SPAN))
@@ -480,6 +507,39 @@ def test_an_answer_of_a_foreign_host_is_not_believed():
         assert clock.tick().startswith(f'"lc":{lc},'), peer
 
 
+def test_an_answer_under_another_id_is_noted():
+    """That of one of ours: it has not got the ID that was sent."""
+    unit = attach()
+    own = unit.correlation_id
+    for answer, peer in (
+        ({"x-correlation-id": own}, "warehouse"),
+        ({}, "warehouse"),
+        ({"x-correlation-id": "theirs"}, "example.com"),
+        ({"x-correlation-id": "cached", "age": "7"}, "warehouse"),
+        ({"x-correlation-id": "not fit"}, "warehouse"),
+    ):
+        propagation.hear(answer, peer)
+        assert unit.answered_as == ()
+    for answer in ("other", "other", *map(str, range(50))):
+        propagation.hear({"x-correlation-id": answer}, "warehouse")
+
+    assert unit.answered_as == ("other", *map(str, range(propagation.MOST_OTHER_IDS - 1)))
+    assert health.internal_errors == {}
+
+
+def test_nothing_is_noted_where_no_id_was_sent():
+    """Outside of a unit of work, and where the header is switched off."""
+    propagation.hear({"x-correlation-id": "other"}, "warehouse")
+    context.attach(Context(context.PROCESS, "", None, {}))
+    propagation.hear({"x-correlation-id": "other"}, "warehouse")
+    assert context.PROCESS.answered_as == ()
+
+    propagation.configure(Policy(propagate=frozenset({"w3c"})))
+    unit = attach()
+    propagation.hear({"x-correlation-id": "other"}, "warehouse")
+    assert unit.answered_as == ()
+
+
 @pytest.mark.parametrize("headers", [None, 7, {"obskit-cause": 7}])
 def test_an_answer_of_a_strange_shape_is_contained(headers):
     """It is counted and goes no further."""
@@ -529,11 +589,36 @@ def test_a_clock_that_fails_keeps_no_request_from_its_identity(monkeypatch):
     assert health.internal_errors == {"propagation.clock": 1}
 
 
+def test_the_birth_of_an_operation_is_kept_on_all_hops():
+    """A later service learns when the first one began, whatever it does itself."""
+    unit = attach()
+    unit.started_at_ns = 1_790_000_000_000_000_000
+    first = dict(propagation.headers("warehouse"))["baggage"]
+    entry = propagation.extract({"baggage": first})
+    entry.unit.started_at_ns = 1_800_000_000_000_000_000
+    context.attach(Context(entry.unit, SPAN, None, {}))
+    second = dict(propagation.headers("warehouse"))["baggage"]
+
+    assert entry.unit.born_ms == 1_790_000_000_000
+    assert f"obskit.born={clock.base36(1_790_000_000_000)}" in second
+
+
+def test_a_message_says_when_it_was_sent():
+    """It may wait; a request does not, and says nothing."""
+    attach()
+    before = time.time_ns() // 1_000_000
+    dated = dict(propagation.headers(dated=True))["baggage"]
+
+    assert before <= propagation.extract({"baggage": dated}).unit.sent_ms <= time.time() * 1000 + 1
+    assert "obskit.sent" not in dict(propagation.headers())["baggage"]
+
+
 def test_the_longest_identity_fits_its_share_of_the_baggage():
     """With ids and names of full length the clock goes by its header alone."""
     propagation.configure(Policy(service="s" * 300))
     unit = attach(synthetic="p" * 128, hop=10**6)
     unit.correlation_id = "c" * 128
+    unit.born_ms = 36**8 - 1
     clock.tick()
     sent = dict(propagation.headers())
 

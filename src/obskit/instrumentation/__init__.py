@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from obskit.instrumentation._catalog import Row
-    from obskit.instrumentation._drive import Call, Hook, around, attaches, wraps
+    from obskit.instrumentation._drive import Call, Hook, around, attaches, instead, wraps
     from obskit.instrumentation._pulls import pulls
     from obskit.instrumentation._replaces import replaces
     from obskit.instrumentation._returns import returns
@@ -27,6 +27,7 @@ __all__ = [
     "around",
     "attaches",
     "hook",
+    "instead",
     "instrument",
     "pulls",
     "replaces",
@@ -47,6 +48,7 @@ _PLACES = {
     "Status": "_status",
     "around": "_drive",
     "attaches": "_drive",
+    "instead": "_drive",
     "pulls": "_pulls",
     "replaces": "_replaces",
     "returns": "_returns",

@@ -6,22 +6,22 @@ what, and the ID is on each answer, also on those of the outermost error handler
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import update_wrapper
-from types import MethodType
 from typing import Any, TypeVar
 
 from obskit import health
-from obskit.instrumentation import _asgi, _patch, _websocket, _wsgi
-from obskit.instrumentation._asgi import App, Receive, Scope, Send
+from obskit.conventions import set_route
+from obskit.instrumentation import _asgi, _patch, _websocket
+from obskit.instrumentation._asgi import App, Engine, Receive, Scope, Send
 from obskit.instrumentation._drive import HookFunction, Switch, Target, mark
 from obskit.instrumentation._served import MARK, Template
 from obskit.observation import is_suppressed
 
 H = TypeVar("H", bound=HookFunction)
 
-Engine = Callable[[App, Scope, Receive, Send, Template, str], Awaitable[None]]
-ENGINES: dict[str, Engine] = {"http": _asgi.serve, "websocket": _websocket.connect}
+_OTHERS: dict[str, Engine] = {"websocket": _websocket.connect}
+ENGINES: dict[str, Engine] = {"http": _asgi.serve, **_OTHERS}
 
 
 def serves_asgi(module: str, path: str) -> Callable[[H], H]:
@@ -32,43 +32,30 @@ def serves_asgi(module: str, path: str) -> Callable[[H], H]:
     """
 
     def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
-        return _asgi_application(original, hook, switch, module.partition(".")[0])
+        library = module.partition(".")[0]
+        if not _patch.is_plain(original):
+            return _foreign_application(original, hook, switch, library)
+        return update_wrapper(_asgi.serving(original, switch, (hook,), library, _OTHERS), original)
 
     return lambda hook: mark(hook, Target("serves_asgi", module, path, make))
-
-
-def _asgi_application(original: Any, template: Template, switch: Switch, library: str) -> Any:
-    """Return a stand-in that servers take for what it was.
-
-    A function with ``*args`` would not do: uvicorn calls an application without arguments to
-    find out whether it is a factory, and believes what does not raise TypeError.
-    """
-    if not _patch.is_plain(original):
-        return _foreign_application(original, template, switch, library)
-
-    async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-        serve = ENGINES.get(scope["type"])
-        if serve is None or not switch.on or MARK in scope or is_suppressed():
-            if MARK in scope:
-                scope[MARK].templates += (template,)
-            return await original(self, scope, receive, send)
-        await serve(MethodType(original, self), scope, receive, send, template, library)
-        return None
-
-    return update_wrapper(replacement, original)
 
 
 def routes(module: str, path: str) -> Callable[[H], H]:
     """Hear which route of a framework a request was given to; *path* is the route's ASGI method.
 
-    The hook gets the route, the scope and the `Served` of the request.
+    The hook gets the route, the scope and the `Served` of the request, and returns the
+    template of the route, if it has matched.
     """
 
     def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
         async def replacement(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
             if switch.on and MARK in scope:
                 try:
-                    hook(self, scope, scope[MARK])
+                    served = scope[MARK]
+                    found = hook(self, scope, served)
+                    if found:
+                        served.routed = True
+                        set_route(served.observation, served.prefix + found)
                 except Exception as error:
                     health.internal_error(f"{module}.route", error)
             return await original(self, scope, receive, send)
@@ -85,7 +72,7 @@ def _foreign_application(original: Any, template: Template, switch: Switch, libr
         serve = ENGINES.get(args[0]["type"]) if len(args) == 3 else None
         if serve is None or not switch.on or MARK in args[0] or is_suppressed():
             return wrapped(*args, **kwargs)
-        return serve(wrapped, args[0], args[1], args[2], template, library)
+        return serve(wrapped, args[0], args[1], args[2], (template,), library)
 
     return _patch.wrapper(original, around, True)
 
@@ -98,13 +85,15 @@ def serves_wsgi(module: str, path: str) -> Callable[[H], H]:
     """
 
     def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
+        from obskit.instrumentation import _wsgi
+
         library = module.partition(".")[0]
+        if _patch.is_plain(original):
+            return update_wrapper(_wsgi.serving(original, switch, hook, library), original)
 
         def around(wrapped: Any, instance: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-            if len(args) != 2 or not switch.on or is_suppressed():
+            if len(args) != 2 or not switch.on:
                 return wrapped(*args, **kwargs)
-            if MARK in args[0]:
-                return _wsgi.serve_within(wrapped, args[0], args[1], hook)
             return _wsgi.serve(wrapped, args[0], args[1], hook, library)
 
         return _patch.wrapper(original, around, in_class)

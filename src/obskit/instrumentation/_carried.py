@@ -58,7 +58,7 @@ class Sent:
     It is pickled with the function; the operation's identity and clock are plain values.
     """
 
-    __slots__ = ("_cause", "_fields", "_function", "_named", "_plain", "_spans")
+    __slots__ = ("_born_ms", "_cause", "_fields", "_function", "_named", "_plain", "_spans")
 
     def __init__(self, function: Callable[..., Any], here: Context) -> None:
         self._function = function
@@ -72,10 +72,12 @@ class Sent:
             if isinstance(value, (str, int, float, bool)) or value is None
         }
         self._cause = clock.header()
+        self._born_ms = here.unit.born_ms or here.unit.started_at_ns // 1_000_000
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before, position = context.get(), clock.current()
-        unit = Unit(*self._plain, **self._named)
+        unit = Unit.of(*self._plain, **self._named)
+        unit.born_ms = self._born_ms
         context.attach(Context(unit, *self._spans, self._fields))
         cause = clock.parse(self._cause) if self._cause else None
         clock.attach(clock.begin(context.new_span_id(), cause, broken=cause is None))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from obskit import health
+from obskit.record import Record
 
 GROUP = "obskit.instrumentation"
+METADATA = (".dist-info", ".egg-info")
+_HEADING = f"[{GROUP}]".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record):
     """A library and the module that instruments it.
 
     Args:
@@ -74,6 +75,18 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("flask", "requests", imports=("flask.app",), requires="flask>=2.3", tested="3.1"),
     Row(
+        "django",
+        "requests over WSGI and ASGI",
+        # All that hooks stand in: some import others, and are half made when these are loaded.
+        imports=(
+            "django.core.handlers.wsgi",
+            "django.core.handlers.asgi",
+            "django.contrib.staticfiles.handlers",
+        ),
+        requires="django>=4.2",
+        tested="6.1",
+    ),
+    Row(
         "httpx",
         "each request that goes over the network, sync and async",
         imports=("httpx",),
@@ -86,6 +99,47 @@ ROWS: tuple[Row, ...] = (
         imports=("requests.adapters",),
         requires="requests>=2.31",
         tested="2.34",
+    ),
+    Row(
+        "urllib3",
+        "each request that goes over the network, retries and redirects too",
+        imports=("urllib3.connectionpool",),
+        requires="urllib3>=1.26.7",
+        tested="2.8",
+    ),
+    Row(
+        "urllib",
+        "each request of `urllib.request` that goes over the network",
+        imports=("urllib.request",),
+    ),
+    Row(
+        "aiohttp_client",
+        "each request that goes over the network, handshakes of websockets too",
+        imports=("aiohttp.client",),
+        requires="aiohttp>=3.9",
+        tested="3.14",
+    ),
+    Row(
+        "pika",
+        "messages sent to RabbitMQ and got from there: by callbacks, in loops, one by one",
+        imports=("pika.channel", "pika.adapters.blocking_connection"),
+        requires="pika>=1.3",
+        tested="1.4",
+    ),
+    Row(
+        "celery",
+        "tasks: sent, carried out, retried, revoked, lost; those that beat sends",
+        # All that hooks stand in: some import others, and are half made when these are loaded.
+        imports=(
+            "celery.app.base",
+            "celery.app.trace",
+            "celery.beat",
+            "celery.worker.consumer.consumer",
+            "celery.worker.request",
+            "celery.worker.strategy",
+        ),
+        requires="celery>=5.3",
+        tested="5.7",
     ),
     Row("threads", "threads and timers work for who started them", imports=("threading",)),
     Row(
@@ -128,14 +182,12 @@ def foreign_rows() -> Iterator[Row]:
 
 def _announces(folder: str) -> bool:
     try:
-        with os.scandir(folder or ".") as entries:
-            return any(
-                _names_group(entry.path)
-                for entry in entries
-                if entry.name.endswith((".dist-info", ".egg-info"))
-            )
+        names = os.listdir(folder or ".")
     except OSError:
         return False
+    return any(
+        name.endswith(METADATA) and _names_group(f"{folder or '.'}/{name}") for name in names
+    )
 
 
 def _names_group(folder: str) -> bool:
@@ -144,6 +196,6 @@ def _names_group(folder: str) -> bool:
     except OSError:
         return False
     try:
-        return f"[{GROUP}]".encode() in os.read(descriptor, 1 << 20)
+        return _HEADING in os.read(descriptor, 1 << 16)
     finally:
         os.close(descriptor)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from functools import update_wrapper
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from obskit import context, health, observation
 from obskit.instrumentation import _patch
 from obskit.instrumentation._patch import Around
 from obskit.observation import EXITS, Observation
+from obskit.record import Record
 
 Hook = Generator[Observation, Any, None]
 HookFunction = Callable[..., Any]
@@ -37,8 +38,13 @@ class Switch:
         self.options = options
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+ALWAYS = Switch("")
+"""What is on for those who have asked before."""
+
+ALWAYS.on = True
+
+
+class Target(Record):
     """A place in a library that a hook is put around.
 
     *make* gets the original, whether it stands in a class, the hook and its switch, and
@@ -142,6 +148,19 @@ def around(module: str, path: str) -> Callable[[H], H]:
         return _patch.wrapper(original, passing, in_class)
 
     return lambda hook: mark(hook, Target("around", module, path, make))
+
+
+def instead(module: str, path: str) -> Callable[[H], H]:
+    """Put a function of its own in the place of *path*: one call more and no arguments packed.
+
+    Use it for what is no unit of work and is called in each request. The hook gets the
+    original and its switch, and returns the function; what goes for `around` goes for that.
+    """
+
+    def make(original: Any, in_class: bool, hook: HookFunction, switch: Switch) -> Any:
+        return update_wrapper(hook(original, switch), original)
+
+    return lambda hook: mark(hook, Target("instead", module, path, make))
 
 
 def attaches(module: str) -> Callable[[H], H]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -21,20 +20,33 @@ State = Literal["known", "armed", "hooked", "failed", "disarmed"]
 NONE = "none"
 
 
-@dataclass(slots=True)
 class Entry:
     """What has become of one row."""
 
-    row: Row
-    switch: Switch
-    is_watched: bool = False
-    is_loaded: bool = False
-    was_on: bool = False
-    error: str = ""
-    applied: list[str] = field(default_factory=list)
-    missing: dict[str, str] = field(default_factory=dict)
-    attached: list[Generator[Any, None, None]] = field(default_factory=list)
-    late: dict[str, list[str]] = field(default_factory=dict)
+    __slots__ = (
+        "applied",
+        "attached",
+        "error",
+        "is_loaded",
+        "is_watched",
+        "late",
+        "missing",
+        "row",
+        "switch",
+        "was_on",
+    )
+
+    def __init__(self, row: Row, switch: Switch) -> None:
+        self.row = row
+        self.switch = switch
+        self.is_watched = False
+        self.is_loaded = False
+        self.was_on = False
+        self.error = ""
+        self.applied: list[str] = []
+        self.missing: dict[str, str] = {}
+        self.attached: list[Generator[Any, None, None]] = []
+        self.late: dict[str, list[str]] = {}
 
     @property
     def state(self) -> State:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from obskit import clock, context, conventions, health, observation
+from obskit import clock, context, health
+from obskit.clock import current as position
+from obskit.context import get as attached_context
+from obskit.conventions import set_route
 from obskit.instrumentation._wire import Wire
 from obskit.observation import Observation
+from obskit.observation import finish as end_observation
+from obskit.observation import leave as leave_observation
 
 # The key in an ASGI scope or a WSGI environ; PEP 3333 wants a dot in names of what is no text.
 # Who finds it there lets the request pass: it has an owner. Whoever writes access lines sees
@@ -17,42 +22,42 @@ MARK = "obskit.served"
 # Gets the scope or environ, returns the template of the route that the request has matched.
 Template = Callable[[Any, "Served"], str | None]
 
+Place = tuple[context.Context | None, clock.Position | None]
+
+# Where the correlation ID of a caller who spoke of an operation came from.
+SPOKEN = ("inherited", "baggage")
+
 
 class Served:
     """One request or connection and its observation.
 
     Whatever routes a request names the route here. *prefix* is what outer mounts have matched,
-    *is_ours* whether the caller spoke of an operation and can be told of its clock.
+    *blamed* the error that has made the answer what it is. Of a body over WSGI *expected* is
+    how many bytes are still to come, where that is known, and *place* where it goes on, if it
+    does so somewhere else.
     """
 
-    __slots__ = (
-        "error",
-        "gone",
-        "is_ours",
-        "observation",
-        "position",
-        "prefix",
-        "routed",
-        "templates",
-        "wire",
-    )
+    # No slots, and what is mostly so stands here: each request makes one.
+    prefix = ""
+    routed = False
+    gone = False
+    failed = False
+    trailers = False
+    blamed: BaseException | None = None
+    expected: int | None = None
+    place: Place = (None, None)
 
-    def __init__(self, work: Observation, wire: Wire, template: Template) -> None:
+    def __init__(self, work: Observation, wire: Wire, templates: tuple[Template, ...]) -> None:
         self.observation = work
         self.wire = wire
         # Asked in this order where no route has named itself; applications within add theirs.
-        self.templates: tuple[Template, ...] = (template,)
-        self.position = clock.current()
-        self.prefix = ""
-        self.routed = False
-        self.is_ours = False
-        self.gone = False
-        self.error: BaseException | None = None
+        self.templates = templates
+        self.position = position()
 
     def route(self, template: str) -> None:
         """Note that the request has matched *template* (``/orders/{id}``)."""
         self.routed = True
-        conventions.set_route(self.observation, self.prefix + template)
+        set_route(self.observation, self.prefix + template)
 
     def find_route(self, request: Any) -> None:
         """Ask for the route of *request*, a scope or an environ, unless it has named itself."""
@@ -65,7 +70,8 @@ class Served:
                 health.internal_error("instrumentation.route", error)
                 continue
             if found:
-                self.route(found)
+                self.routed = True
+                set_route(self.observation, self.prefix + found)
                 return
 
     def blame(self, error: BaseException | None, status: int) -> None:
@@ -78,21 +84,7 @@ class Served:
             getattr(error, "code", None),
         ):
             error = error.__cause__ or error.__context__
-        self.error = error
-
-
-def begin(work: Observation, headers: dict[str, str], wire: Wire, template: Template) -> Served:
-    """Start the observation of a request with *headers*."""
-    attached = context.get()
-    if attached is not None and (attached.unit.answered or not attached.unit.running):
-        _clear_leaks(attached)
-    observation.start(work)
-    served = Served(work, wire, template)
-    here = work.context
-    if here is not None and here.unit.trusted:
-        source = here.unit.correlation_source
-        served.is_ours = source == "inherited" or source == "baggage" or wire.cause in headers
-    return served
+        self.blamed = error
 
 
 def finish(served: Served, error: BaseException | None = None) -> None:
@@ -101,12 +93,15 @@ def finish(served: Served, error: BaseException | None = None) -> None:
     if work.finished:
         return
     work.client_gone = served.gone
-    error = error or served.error
-    here, attached = work.context, context.get()
-    if here is None or (attached is not None and attached.span_id == here.span_id):
-        observation.finish(work, error)
+    here, attached = work.context, attached_context()
+    if (
+        attached is here
+        or here is None
+        or (attached is not None and attached.span_id == here.span_id)
+    ):
+        end_observation(work, error or served.blamed)
     else:
-        _finish_elsewhere(served, here, attached, error)
+        _finish_elsewhere(served, here, attached, error or served.blamed)
 
 
 def _finish_elsewhere(
@@ -116,17 +111,17 @@ def _finish_elsewhere(
     error: BaseException | None,
 ) -> None:
     """End a response that ends in a step, task or thread of its own; its line is the request's."""
-    position = clock.current()
+    here_before = position()
     inside = attached is not None and attached.unit is here.unit
     context.attach(here)
     if not inside:
         clock.attach(served.position)
     try:
-        observation.finish(served.observation, error)
+        end_observation(served.observation, error)
     finally:
         context.attach(attached)
         if not inside:
-            clock.attach(position)
+            clock.attach(here_before)
 
 
 def fail(served: Served, error: BaseException) -> None:
@@ -144,9 +139,13 @@ def leave(served: Served) -> None:
 
     In-process callers (test clients, gateways) go on with a context of their own.
     """
-    outer = served.observation.previous
-    nested = outer is not None and outer.unit.running
-    observation.leave(served.observation, keep=not nested)
+    work = served.observation
+    outer, here = work.previous, work.context
+    if outer is None and here is not None:
+        # All that leaving means where the context stays and nothing was there before it.
+        here.unit.running = False
+    else:
+        leave_observation(work, keep=outer is None or not outer.unit.running)
 
 
 offers: list[Callable[[Observation, object], None]] = []
@@ -167,8 +166,9 @@ leak_cleaners: list[Callable[[], Any]] = []
 from request to request of one connection when a body was so large that reading was paused."""
 
 
-def _clear_leaks(attached: context.Context) -> None:
-    if attached.unit is context.PROCESS:
+def clear_leaks(attached: context.Context) -> None:
+    """Clear what a finished request has left, where *attached* is its context."""
+    if attached.unit is context.PROCESS or (attached.unit.running and not attached.unit.answered):
         return
     for clear in leak_cleaners:
         try:

@@ -13,13 +13,18 @@ _NORMAL_CODES = frozenset({1000, 1001, 1005})
 
 
 async def connect(
-    app: App, scope: Scope, receive: Receive, send: Send, template: Template, library: str
+    app: App,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    templates: tuple[Template, ...],
+    library: str,
 ) -> None:
     """Call *app* for a websocket connection and observe it as one unit of work.
 
     Lines about a message have its number in the field ``message_seq``.
     """
-    served = _asgi.begin(scope, template, library)
+    served = _asgi.begin(scope, templates, library)
     if served is None:
         await app(scope, receive, send)
         return
@@ -74,15 +79,15 @@ def _left(served: Served, message: Message) -> None:
 
 def _sent(served: Served, message: Message) -> Message:
     """Note how the handshake was answered, and by which code the connection was closed."""
-    work, kind = served.observation, message["type"]
+    kind = message["type"]
     if kind == "websocket.accept":
-        work.status = SWITCHED
+        served.observation.status = SWITCHED
     elif kind == "websocket.http.response.start":
-        work.status = message["status"]
+        served.observation.status = message["status"]
     elif kind == "websocket.close":
-        if work.status is None:
-            work.status = DENIED
-        work.attributes.setdefault("websocket_close_code", message.get("code", 1000))
+        if served.observation.status is None:
+            served.observation.status = DENIED
+        served.observation.attributes.setdefault("websocket_close_code", message.get("code", 1000))
         return message
     else:
         return message

@@ -3,72 +3,123 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
 
-from obskit import clock, context, conventions, health, observation
+from obskit import clock, context, health, propagation
+from obskit.clock import current as position
+from obskit.context import get as attached_context
+from obskit.conventions import http_server
 from obskit.instrumentation import _answer, _served, _wire
-from obskit.instrumentation._served import MARK, Served, Template
+from obskit.instrumentation._drive import ALWAYS, Switch
+from obskit.instrumentation._served import MARK, SPOKEN, Place, Served, Template, fail, finish
+from obskit.instrumentation._served import leave as keep
+from obskit.observation import is_suppressed, leave, start
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Callable[[bytes], object]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
-T = TypeVar("T")
+# An application as its class has it.
+Serve = Callable[[Any, Environ, StartResponse], Iterable[bytes]]
+
+_ABSENT: Any = object()
+_END: Any = object()
+
+# By how applications spell them.
+_codes: dict[str, int] = {}
+_MOST_CODES = 200
+# Answers without a body.
+_BARE = frozenset({*range(200), 204, 304})
+
+
+def serving(call: Serve, switch: Switch, template: Template, library: str) -> Serve:
+    """Return what stands in for *call*, the method of an application, and observes requests.
+
+    The context stays attached until the server closes the body: so its access line, which it
+    writes in between, has the ID.
+    """
+    templates = (template,)
+
+    def serve(self: Any, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if not switch.on or is_suppressed():
+            return call(self, environ, start_response)
+        if MARK in environ:
+            return call(self, environ, partial(_start_within, environ, template, start_response))
+        served = begin(environ, templates, library)
+        if served is None:
+            return call(self, environ, start_response)
+
+        def start(status: str, headers: Headers, exc_info: Any = _ABSENT) -> Any:
+            try:
+                headers = _started(served, environ, status, headers)
+            except Exception as error:
+                health.internal_error("wsgi.start", error)
+            if exc_info is _ABSENT:
+                return start_response(status, headers)
+            return start_response(status, headers, exc_info)
+
+        try:
+            body = call(self, environ, start)
+        except BaseException as error:
+            _fail(served, environ, error)
+            raise
+        wrapper = environ.get("wsgi.file_wrapper")
+        if wrapper is not None and is_file(body, wrapper):
+            # Servers let the system send it, and know it by its type: that must stay.
+            finish(served)
+            keep(served)
+            return body
+        is_sized = getattr(type(body), "__len__", None) is not None
+        return (SizedBody if is_sized else Body)(served, environ, body)
+
+    return serve
 
 
 def serve(
     app: App, environ: Environ, start_response: StartResponse, template: Template, library: str
 ) -> Iterable[bytes]:
-    """Call *app* for a request and observe it.
+    """Call *app* for a request and observe it."""
+    return serving(_call, ALWAYS, template, library)(app, environ, start_response)
 
-    The context stays attached until the server closes the body: so its access line, which it
-    writes in between, has the ID.
-    """
-    served = _begin(environ, template, library)
-    if served is None:
-        return app(environ, start_response)
-    response = Response(served, environ)
+
+def _call(app: App, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    return app(environ, start_response)
+
+
+def begin(environ: Environ, templates: tuple[Template, ...], library: str) -> Served | None:
+    """Start the observation of *environ*; None if that fails, then it is served unobserved."""
     try:
-        body = app(environ, response.starter(start_response))
-    except BaseException as error:
-        response.fail(error)
-        raise
-    return response.hand_over(body)
-
-
-def _begin(environ: Environ, template: Template, library: str) -> Served | None:
-    try:
-        wire = _wire.current()
-        headers = {name: environ[key] for key, name in wire.environ_names if key in environ}
-        work = conventions.http_server(
-            environ["REQUEST_METHOD"],
-            path_of(environ),
-            headers,
-            environ.get("REMOTE_ADDR") or None,
-            library,
-        )
-        served = _served.begin(work, headers, wire, template)
-        environ[MARK] = served
+        wire = _wire.latest
+        if wire.generation != propagation.generation:
+            wire = _wire.current()
+        names = wire.environ_names
+        headers = {names[key]: environ[key] for key in environ.keys() & names.keys()}
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        if not path.isascii():
+            path = decoded(path)
+        method, peer = environ["REQUEST_METHOD"], environ.get("REMOTE_ADDR") or None
+        work = http_server(method, path, headers, peer, library)
+        start(work)
+        if work.previous is not None:
+            _served.clear_leaks(work.previous)
+        served = environ[MARK] = Served(work, wire, templates)
         return served
     except Exception as error:
         health.internal_error("wsgi.begin", error)
         return None
 
 
-def serve_within(
-    app: App, environ: Environ, start_response: StartResponse, template: Template
-) -> Iterable[bytes]:
-    """Call *app* for a request that is observed already; perhaps it knows the route."""
-
-    def start(*args: Any, **kwargs: Any) -> Any:
-        _name_route(environ, template)
-        return start_response(*args, **kwargs)
-
-    return app(environ, start)
+def decoded(path: str) -> str:
+    """Return *path* as text: WSGI hands its bytes over as Latin-1."""
+    return path.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def _name_route(environ: Environ, template: Template) -> None:
+def _start_within(
+    environ: Environ, template: Template, start_response: StartResponse, *args: Any, **kwargs: Any
+) -> Any:
+    """Be the ``start_response`` of an application within one; perhaps it knows the route."""
     try:
         served: Served = environ[MARK]
         found = template(environ, served)
@@ -76,114 +127,52 @@ def _name_route(environ: Environ, template: Template) -> None:
             served.route(found)
     except Exception as error:
         health.internal_error("instrumentation.route", error)
+    return start_response(*args, **kwargs)
 
 
-def path_of(environ: Environ) -> str:
-    """Return the path of a request as text: WSGI hands over its bytes as Latin-1."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")
+def _started(served: Served, environ: Environ, status: str, headers: Headers) -> Headers:
+    """Note how a response starts; return *headers* with ours in place of any of the same names."""
+    wire, work = served.wire, served.observation
+    code = work.status = _codes.get(status) or _code_of(status)
+    if code >= 500:
+        served.blame(served.blamed or sys.exc_info()[1], code)
+    elif served.blamed is not None:
+        served.blamed = None
+    served.find_route(environ)
+    if code in _BARE or environ["REQUEST_METHOD"] == "HEAD":
+        served.expected = 0
+    out, known = [*headers], wire.known
+    for pair in headers:
+        meaning = known[pair[0]]
+        if meaning is not None:
+            if meaning:
+                out.remove(pair)
+            elif served.expected is None and pair[1].isdecimal():
+                served.expected = int(pair[1])
+    here = work.context
+    if here is not None:
+        unit = here.unit
+        if wire.says_id:
+            out.append((wire.header, unit.correlation_id))
+        if unit.trusted and (unit.correlation_source in SPOKEN or wire.cause in work.carrier):
+            _append_for_callers(served, out)
+    return out
 
 
-class Response:
-    """What is known of a response on its way."""
+def _code_of(status: str) -> int:
+    code = int(status[:3])
+    if len(_codes) < _MOST_CODES:
+        _codes[status] = code
+    return code
 
-    __slots__ = ("environ", "expected", "failed", "sent", "served")
 
-    def __init__(self, served: Served, environ: Environ) -> None:
-        self.served = served
-        self.environ = environ
-        self.sent = 0
-        self.failed = False
-        self.expected: int | None = None
-
-    def starter(self, start_response: StartResponse) -> StartResponse:
-        """Return a ``start_response`` that notes the status and puts our headers in."""
-
-        def start(status: str, headers: Headers, *rest: Any, **named: Any) -> Any:
-            try:
-                headers = self._start(status, headers)
-            except Exception as error:
-                health.internal_error("wsgi.start", error)
-            return start_response(status, headers, *rest, **named)
-
-        return start
-
-    def _start(self, status: str, headers: Headers) -> Headers:
-        code = int(status[:3])
-        served = self.served
-        served.observation.status = code
-        if code >= 500:
-            served.blame(served.error or sys.exc_info()[1], code)
-        elif served.error is not None:
-            served.error = None
-        served.find_route(self.environ)
-        if code < 200 or code == 204 or code == 304 or self.environ["REQUEST_METHOD"] == "HEAD":
-            self.expected = 0
-        return self._answered(headers)
-
-    def _answered(self, headers: Headers) -> Headers:
-        """Return *headers* with ours in place of any that have the same names."""
-        served = self.served
-        wire, here = served.wire, served.observation.context
-        out: Headers = []
-        cached = ""
-        for pair in headers:
-            name = pair[0].lower()
-            if name == "content-length" and self.expected is None and pair[1].isdecimal():
-                self.expected = int(pair[1])
-            elif name == "cache-control":
-                cached += pair[1].lower()
-            if name not in wire.replaced:
-                out.append(pair)
-        if here is not None:
-            if wire.says_id:
-                out.append((wire.policy.correlation_header, here.unit.correlation_id))
-            if served.is_ours:
-                out += _for_callers(served, cached)
-        return out
-
-    def hand_over(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """Return *body* so that its end is noticed."""
-        if is_file(body, self.environ.get("wsgi.file_wrapper")):
-            # Servers let the system send it, and know it by its type: that must stay.
-            self.end()
-            return body
-        return SizedBody(self, body) if isinstance(body, Sized) else Body(self, body)
-
-    def passes(self, size: int) -> None:
-        """Note that the server gets *size* bytes; with the last of them the response is over.
-
-        A client that knows its length has it all before the server asks for more.
-        """
-        self.sent += size
-        if self.expected is not None and self.sent >= self.expected:
-            _served.finish(self.served)
-
-    def end(self) -> None:
-        """End the observation; whoever has all bytes finds it counted.
-
-        The context stays for the server's access line.
-        """
-        _served.finish(self.served)
-        _served.leave(self.served)
-
-    def fail(self, error: BaseException) -> None:
-        """End the observation by an error that goes to the server."""
-        self.failed = True
-        self.served.find_route(self.environ)
-        _served.fail(self.served, error)
-
-    def close(self) -> None:
-        """Leave the request, which the server may have given up before its body was exhausted."""
-        work = self.served.observation
-        if not work.finished:
-            self.served.gone = self.expected is None or self.sent < self.expected
-            _served.finish(self.served)
-        if self.failed:
-            # Servers close before they write their line about the error.
-            _served.leave(self.served)
-        else:
-            observation.leave(work)
+def _append_for_callers(served: Served, out: Headers) -> None:
+    cached = "".join(value.lower() for name, value in out if name.lower() == "cache-control")
+    cause, timing = clock.header(), _answer.timing(served, cached)
+    if cause is not None:
+        out.append((served.wire.policy.cause_header, cause))
+    if timing is not None:
+        out.append(("Server-Timing", timing))
 
 
 def is_file(body: object, wrapper: object) -> bool:
@@ -193,92 +182,158 @@ def is_file(body: object, wrapper: object) -> bool:
     return wrapper is not None and hasattr(body, "read")
 
 
-def _for_callers(served: Served, cached: str) -> Headers:
-    cause, timing = clock.header(), _answer.timing(served, cached)
-    out = [] if cause is None else [(served.wire.policy.cause_header, cause)]
-    return out if timing is None else [*out, ("Server-Timing", timing)]
+def _chunks(served: Served, environ: Environ, body: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield nothing once, to be begun, and then *body*, in the context of its served.
+
+    A generator is the cheapest to advance, and to have told when it is lost, which one that
+    has begun is.
+    """
+    handed_over, here = attached_context(), served.observation.context
+    served.place = (handed_over, position())
+    unit = None if here is None else here.unit
+    iterator: Iterator[bytes] | None = None
+    try:
+        yield b""
+        while True:
+            attached, outside = attached_context(), None
+            if attached is not handed_over and (attached is None or attached.unit is not unit):
+                outside = _enter(served)
+            try:
+                if iterator is None:
+                    iterator = iter(body)
+                chunk = next(iterator, _END)
+            except BaseException as error:
+                _fail(served, environ, error)
+                raise
+            else:
+                if chunk is _END:
+                    # Who has all bytes finds it counted; the access line has the ID still.
+                    work = served.observation
+                    if not work.finished:
+                        finish(served)
+                    if unit is not None and work.previous is None:
+                        # As most are left here, see there.
+                        unit.running = False
+                    else:
+                        keep(served)
+                    return
+            finally:
+                if outside is not None:
+                    _exit(served, outside)
+            if served.expected is not None:
+                served.expected -= len(chunk)
+                if served.expected <= 0:
+                    # A client that knows its length has it all before the server asks for more.
+                    finish(served)
+            yield chunk
+    except GeneratorExit:
+        _lose(served)
+        raise
 
 
 class Body:
-    """The body of a response; each step runs in the context of its request."""
+    """The body of a response.
 
-    __slots__ = ("_body", "_iterator", "_place", "_response", "_unit")
+    The environ leads to the `Served`, which must not lead to its body: one that is lost by a
+    middleware is to be gone at once.
+    """
 
-    def __init__(self, response: Response, body: Iterable[bytes]) -> None:
-        self._response = response
+    def __init__(self, served: Served, environ: Environ, body: Iterable[bytes]) -> None:
+        self._served = served
+        self._environ = environ
         self._body = body
-        self._iterator: Iterator[bytes] | None = None
-        here = response.served.observation.context
-        self._unit = None if here is None else here.unit
-        self._place = (context.get(), clock.current())
+        self._chunks = _chunks(served, environ, body)
+        next(self._chunks)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
+        return self._chunks
 
     def __next__(self) -> bytes:
-        attached = context.get()
-        if attached is None or attached.unit is not self._unit:
-            chunk = self._elsewhere(self._next)
-        else:
-            chunk = self._next()
-        self._response.passes(len(chunk))
-        return chunk
+        return next(self._chunks)
 
-    def _next(self) -> bytes:
-        try:
-            if self._iterator is None:
-                self._iterator = iter(self._body)
-            return next(self._iterator)
-        except StopIteration:
-            self._response.end()
-            raise
-        except BaseException as error:
-            self._response.fail(error)
-            raise
+    def __getattr__(self, name: str) -> Any:
+        """Return what else the application's own object has: some callers know its class."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._body, name)
 
     def close(self) -> None:
-        """Close what the application has returned, and leave the request."""
-        attached = context.get()
-        if attached is None or attached.unit is not self._unit:
-            self._elsewhere(self._close)
-        else:
-            self._close()
+        """Close what the application has returned, and leave the request.
 
-    def _close(self) -> None:
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            try:
-                close()
-            except BaseException as error:
-                self._response.fail(error)
-                raise
-        self._response.close()
-
-    def __del__(self) -> None:
-        """Leave the request whose body was lost by a middleware that answers otherwise."""
-        if self._unit is not None and self._unit.running:
-            try:
-                self._elsewhere(self._response.close)
-            except Exception as error:
-                health.internal_error("wsgi.lost", error)
-
-    def _elsewhere(self, step: Callable[[], T]) -> T:
-        """Do a step from another thread or task, or behind one that went before."""
-        outer, position = context.get(), clock.current()
-        context.attach(self._place[0])
-        clock.attach(self._place[1])
+        The server may have given it up before its body was exhausted.
+        """
+        served, attached, outside = self._served, attached_context(), None
+        here = served.observation.context
+        if attached is not here and (
+            attached is None or here is None or attached.unit is not here.unit
+        ):
+            outside = _enter(served)
         try:
-            return step()
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                try:
+                    close()
+                except BaseException as error:
+                    _fail(served, self._environ, error)
+                    raise
+            if not served.observation.finished:
+                _give_up(served)
+            if served.failed:
+                # Servers close before they write their line about the error.
+                keep(served)
+            else:
+                leave(served.observation)
         finally:
-            self._place = (context.get(), clock.current())
-            context.attach(outer)
-            clock.attach(position)
+            if outside is not None:
+                _exit(served, outside)
+
+
+def _give_up(served: Served) -> None:
+    """End the observation of a response that the server asks for no more of."""
+    served.gone = served.expected is None or served.expected > 0
+    finish(served)
+
+
+def _fail(served: Served, environ: Environ, error: BaseException) -> None:
+    """End the observation by an error that goes to the server."""
+    served.failed = True
+    served.find_route(environ)
+    fail(served, error)
+
+
+def _lose(served: Served) -> None:
+    """Leave the request whose body was lost by a middleware that answers otherwise."""
+    here = served.observation.context
+    if here is None or not here.unit.running:
+        return
+    try:
+        outside = _enter(served)
+        try:
+            if not served.observation.finished:
+                _give_up(served)
+            leave(served.observation)
+        finally:
+            _exit(served, outside)
+    except Exception as error:
+        health.internal_error("wsgi.lost", error)
+
+
+def _enter(served: Served) -> Place:
+    """Go to a request from another thread or task, or from behind one that went before."""
+    outside = context.get(), clock.current()
+    context.attach(served.place[0])
+    clock.attach(served.place[1])
+    return outside
+
+
+def _exit(served: Served, outside: Place) -> None:
+    served.place = (context.get(), clock.current())
+    context.attach(outside[0])
+    clock.attach(outside[1])
 
 
 class SizedBody(Body):
     """A body of known length: some servers derive the Content-Length from it."""
-
-    __slots__ = ()
 
     def __len__(self) -> int:
         return len(self._body)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ def error(call: Call) -> None:
 
     served = request.environ.get(MARK)
     if served is not None:
-        served.error = call.argument(0, "e")
+        served.blamed = call.argument(0, "e")
         rule = template(request.environ, served)
         if rule:
             served.route(rule)

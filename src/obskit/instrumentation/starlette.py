@@ -20,19 +20,19 @@ def template(scope: Scope, served: Served) -> str | None:
 
 @routes("starlette.routing", "Route.handle")
 @routes("starlette.routing", "WebSocketRoute.handle")
-def route(instance: Any, scope: Scope, served: Served) -> None:
-    """Name the route of a request; one that has not the method is none."""
+def route(instance: Any, scope: Scope, served: Served) -> str | None:
+    """Return the template of a route; one that has not the method is none."""
     methods = getattr(instance, "methods", None)
-    if not methods or scope["method"] in methods:
-        served.route(instance.path_format)
+    if methods and scope["method"] not in methods:
+        return None
+    return instance.path_format  # type: ignore[no-any-return]
 
 
 @routes("starlette.routing", "Mount.handle")
-def mount(instance: Any, scope: Scope, served: Served) -> None:
+def mount(instance: Any, scope: Scope, served: Served) -> str | None:
     """Put what a mount has matched before the routes below it; without such it is one itself."""
     served.prefix += instance.path
-    if not instance.routes:
-        served.route("/{path}")
+    return None if instance.routes else "/{path}"
 
 
 @wraps("starlette.background", "BackgroundTask.__init__")

@@ -1,7 +1,9 @@
 """Observe units of work: start and end them, tell the observers, judge the outcome."""
 
-from obskit.observation.blocks import message_context, observe, unit_of_work
-from obskit.observation.decorate import decorate
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from obskit.observation.lifecycle import (
     configure,
     end,
@@ -23,7 +25,10 @@ from obskit.observation.outcome import (
     is_timeout,
     judge,
 )
-from obskit.observation.record import ENTRIES, EXITS, Kind, Observation
+from obskit.observation.record import ENTRIES, EXITS, Kind, Message, Observation
+
+if TYPE_CHECKING:
+    from obskit.observation.blocks import message_context, observe, unit_of_work
 
 __all__ = [
     "CALLED_OFF",
@@ -32,10 +37,10 @@ __all__ = [
     "FAILURES",
     "OUTCOMES",
     "Kind",
+    "Message",
     "Observation",
     "Outcome",
     "configure",
-    "decorate",
     "dependency",
     "end",
     "extract",
@@ -52,3 +57,13 @@ __all__ = [
     "suppress",
     "unit_of_work",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what people observe their own code with; servers begin without it."""
+    if name not in ("message_context", "observe", "unit_of_work"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from obskit.observation import blocks
+
+    value = globals()[name] = getattr(blocks, name)
+    return value

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit import clock, context, health, propagation
 from obskit.context import Context, Unit
 from obskit.observation.outcome import is_normal_end, judge, remember_call
 from obskit.observation.record import EXITS, Kind, Observation
-from obskit.typing import Carrier, Observer
 
-_SERVER = Kind.SERVER
+if TYPE_CHECKING:
+    from obskit.typing import Carrier, Observer
+
+_SERVER, _PRODUCER = Kind.SERVER, Kind.PRODUCER
 _NOTHING: dict[str, str] = {}
+_attach, _position, _go_to = context.attach, clock.current, clock.attach
 
 # Far more steps than one task can have open across each other.
 MOST_LEFT = 32
@@ -43,52 +46,57 @@ def configure(observers: Iterable[tuple[str, Observer]]) -> None:
 def start(observation: Observation) -> None:
     """Begin *observation*: find or make its context, attach it, tell the observers."""
     previous = observation.previous = context.get()
-    if observation.entry:
+    entry = observation.entry
+    if entry:
+        source, believed = observation.source, observation.kind is not _SERVER
         try:
-            _enter(observation, observation.carrier or _NOTHING)
+            unit, position, invalid = propagation.take(
+                observation.carrier or _NOTHING, observation.peer, source, believed
+            )
         except Exception as error:
-            _enter_strangely(observation, error)
+            unit, position, invalid = _take_strangely(observation, error)
+        if source == "given" and unit.correlation_source == "inherited":
+            unit.correlation_source = source
+        if invalid is not None:
+            observation.invalid_id = invalid
+        if unit.links:
+            observation.links += unit.links
+        unit.started_at_ns = observation.started_at_ns = time_ns()
+        observation.previous_position = _position()
+        here = observation.context = Context(unit, unit.root_span_id, unit.parent_span_id, {})
+        _attach(here)
+        _go_to(position)
     elif previous is None or previous.unit is context.PROCESS:
         _enter_alone(observation)
     else:
         here = context.child(previous, exit=observation.kind in EXITS)
         observation.context = here
-        context.attach(here)
-    observation.started_at_ns = time_ns()
+        _attach(here)
+        observation.started_at_ns = time_ns()
     observation.started_ns = perf_counter_ns()
     for name, hear in _starts:
         try:
             hear(observation)
         except Exception as error:
             health.internal_error(name, error)
-    if observation.carrier is not None and observation.kind in EXITS:
-        inject(observation.carrier, observation.peer)
+    if not entry and observation.carrier is not None and observation.kind in EXITS:
+        # A broker is ours, wherever it stands.
+        is_message = observation.kind is _PRODUCER
+        inject(observation.carrier, None if is_message else observation.peer)
 
 
-def _enter(observation: Observation, headers: Mapping[str, str]) -> None:
-    source = observation.source
-    believed = observation.kind is not _SERVER
-    unit, position, invalid = propagation.take(headers, observation.peer, source, believed)
-    if source == "given" and unit.correlation_source == "inherited":
-        unit.correlation_source = source
-    if invalid is not None:
-        observation.invalid_id = invalid
-    if unit.links:
-        observation.links += unit.links
-    here = Context(unit, unit.root_span_id, unit.parent_span_id, {})
-    observation.previous_position = clock.current()
-    observation.context = here
-    context.attach(here)
-    clock.attach(position)
-
-
-def _enter_strangely(observation: Observation, error: Exception) -> None:
-    """Enter with a carrier of an unknown shape, or if nothing can be taken from it without."""
+def _take_strangely(
+    observation: Observation, error: Exception
+) -> tuple[Unit, clock.Position, str | None]:
+    """Return what a carrier of an unknown shape says, or as if there were none."""
+    source, believed = observation.source, observation.kind is not _SERVER
     try:
-        _enter(observation, propagation.readable(observation.carrier))
+        headers = propagation.readable(observation.carrier)
+        return propagation.take(headers, observation.peer, source, believed)
     except Exception:
         health.internal_error("propagation.extract", error)
-        _enter_alone(observation)
+        here, position = propagation.enter(source=source)
+        return here.unit, position, None
 
 
 def _enter_alone(observation: Observation) -> None:
@@ -98,11 +106,12 @@ def _enter_alone(observation: Observation) -> None:
     if previous is not None and previous.unit is context.PROCESS:
         here.fields = previous.fields
     here.exit = observation.kind in EXITS
+    here.unit.started_at_ns = observation.started_at_ns = time_ns()
     observation.entry = True
     observation.previous_position = clock.current()
     observation.context = here
-    context.attach(here)
-    clock.attach(position)
+    _attach(here)
+    _go_to(position)
 
 
 def finish(observation: Observation, error: BaseException | None = None) -> None:
@@ -131,8 +140,9 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
             hear(observation)
         except Exception as fault:
             health.internal_error(name, fault)
-    if observation.entry and observation.context is not None:
-        unit = observation.context.unit
+    here = observation.context
+    if here is not None and observation.entry:
+        unit = here.unit
         unit.answered = True
         # The errors in there hold frames with all that these had at hand.
         unit.failed_calls = ()
@@ -163,8 +173,8 @@ def leave(observation: Observation, *, keep: bool = False) -> None:
     if observation.entry:
         if observation.previous is None and attached is here and not keep:
             here.unit.running = False
-            context.attach(None)
-            clock.attach(observation.previous_position)
+            _attach(None)
+            _go_to(observation.previous_position)
         else:
             _leave_entry(observation, here.unit, attached, keep)
     elif attached is here or (attached is not None and attached.span_id == here.span_id):
@@ -247,11 +257,11 @@ def inject(carrier: Carrier, peer: str | None = None) -> None:
 
     Use it where obskit does not know the transport. *carrier* takes header names and text,
     and loses what it held under these names; *peer* is the host that the message goes to:
-    a foreign one gets the correlation ID and the traceparent only. Follows W3C Trace Context
-    and Baggage.
+    a foreign one gets the correlation ID and the traceparent only. Without *peer* it goes over
+    a broker of yours, and carries when it was sent. Follows W3C Trace Context and Baggage.
     """
     try:
-        found = propagation.headers(peer)
+        found = propagation.headers(peer, dated=peer is None)
         if type(carrier) is dict:
             _drop_other_spellings(carrier, found)
         for name, value in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from obskit.context import FailedCall
+from obskit.context import FailedCall, Unit
 from obskit.observation.record import EXITS, Kind, Observation
 
 Outcome = Literal[
@@ -26,6 +26,7 @@ FAILURES = frozenset({"timeout", "dependency", "server_error"})
 BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
 
 MOST_FAILED_CALLS = 8
+MOST_PLACES = 8
 _MOST_ERRORS = 50
 _TIME_IS_UP = ("Timeout", "TimeLimit", "DeadlineExceeded", "TooSlow")
 
@@ -156,6 +157,8 @@ def remember_call(observation: Observation) -> None:
     unit, peer, outcome = here.unit, observation.peer or "", observation.outcome
     unit.call_count += 1
     unit.call_seconds += observation.duration_ns / 1e9
+    if observation.kind is Kind.PRODUCER and outcome == "ok":
+        _note_sent(unit, observation.labels)
     if outcome in FAILURES or outcome == "rejected":
         failed = FailedCall(
             peer, outcome, observation.status, observation.error, observation.library
@@ -164,6 +167,18 @@ def remember_call(observation: Observation) -> None:
     elif unit.failed_calls and outcome in ("ok", "client_error"):
         # The peer has answered a retry.
         unit.failed_calls = tuple(call for call in unit.failed_calls if call.peer != peer)
+
+
+def _note_sent(unit: Unit, labels: dict[str, str]) -> None:
+    """Count a message by where it went; of many places the first ones only."""
+    system, name = labels.get("messaging_system"), labels.get("messaging_destination_name")
+    place = f"{system}:{name}"
+    if unit.sent_to is None:
+        unit.sent_to = {}
+    if place in unit.sent_to:
+        unit.sent_to[place] += 1
+    elif len(unit.sent_to) < MOST_PLACES:
+        unit.sent_to[place] = 1
 
 
 def dependency(observation: Observation) -> str:

@@ -34,34 +34,26 @@ class Observation:
     nothing) chooses the metrics. *library* names the module root that the work was seen in.
     """
 
-    __slots__ = (
-        "attributes",
-        "carrier",
-        "client_gone",
-        "context",
-        "duration_ns",
-        "entry",
-        "error",
-        "finished",
-        "invalid_id",
-        "kind",
-        "labels",
-        "library",
-        "links",
-        "name",
-        "notes",
-        "outcome",
-        "peer",
-        "previous",
-        "previous_position",
-        "protocol",
-        "quiet",
-        "rejected",
-        "source",
-        "started_at_ns",
-        "started_ns",
-        "status",
-    )
+    # What most have in common stands on the class: one is made for each request and call.
+    status: int | None = None
+    error: BaseException | None = None
+    outcome = "ok"
+    client_gone = False
+    rejected = False
+    # Successful health checks and scrapes: neither summary line nor span.
+    quiet = False
+    source = "generated"
+    invalid_id: str | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    context: Context | None = None
+    previous: Context | None = None
+    previous_position: clock.Position | None = None
+    started_ns = 0
+    started_at_ns = 0
+    duration_ns = 0
+    finished = False
+    # What observers keep for themselves between start and end.
+    notes: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -83,26 +75,57 @@ class Observation:
         # Entries: the sender's address. Exits: the host that is called, with port if unusual.
         self.peer = peer
         self.library = library
-        self.status: int | None = None
-        self.error: BaseException | None = None
-        self.outcome = "ok"
-        self.client_gone = False
-        self.rejected = False
-        # Successful health checks and scrapes: neither summary line nor span.
-        self.quiet = False
         self.entry = kind in ENTRIES
-        self.source = "generated"
-        self.invalid_id: str | None = None
-        self.links: tuple[tuple[str, str], ...] = ()
-        self.context: Context | None = None
-        self.previous: Context | None = None
-        self.previous_position: clock.Position | None = None
-        self.started_ns = 0
-        self.started_at_ns = 0
-        self.duration_ns = 0
-        self.finished = False
-        # What observers keep for themselves between start and end.
-        self.notes: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"<Observation {self.kind.value} {self.name!r} outcome={self.outcome}>"
+
+
+class Message(Observation):
+    """The work on one message or task, and what its transport says of it.
+
+    *sent_at* is in seconds since 1970, None where the transport does not say; *redelivered* None
+    where it cannot tell; *attempt* counts from 1. *retried* says that the work will be done
+    again, *dead_lettered* that it will not, although it failed.
+    """
+
+    sent_at: float | None = None
+    redelivered: bool | None = None
+    attempt = 1
+    retried = False
+    dead_lettered = False
+
+    @property
+    def age(self) -> float | None:
+        """Seconds from when the message was sent to when the work on it began."""
+        here, sent_at = self.context, self.sent_at
+        if sent_at is None:
+            if here is None or not here.unit.sent_ms:
+                return None
+            sent_at = here.unit.sent_ms / 1e3
+        # The clock of the sender may be ahead of ours.
+        return max(0.0, self.started_at_ns / 1e9 - sent_at)
+
+    @property
+    def end_to_end_age(self) -> float | None:
+        """Seconds from the birth of the operation, in whatever service, to the end of the work."""
+        here = self.context
+        if here is None or not here.unit.born_ms:
+            return None
+        ended_at = (self.started_at_ns + self.duration_ns) / 1e9
+        return max(0.0, ended_at - here.unit.born_ms / 1e3)
+
+    def told(self) -> dict[str, Any]:
+        """Return what is said of it at its end, beside what is said of all work."""
+        told: dict[str, Any] = {}
+        age, since_birth = self.age, self.end_to_end_age
+        if age is not None:
+            told["message_age_ms"] = round(age * 1000, 3)
+        if since_birth is not None:
+            told["end_to_end_age_ms"] = round(since_birth * 1000, 3)
+        if self.attempt > 1:
+            told["attempt"] = self.attempt
+        for name in ("redelivered", "retried", "dead_lettered"):
+            if getattr(self, name):
+                told[name] = True
+        return told

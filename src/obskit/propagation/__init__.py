@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Set as AbstractSet
+from time import time_ns
 
 from obskit import clock, context, health
-from obskit.context import RANDOM, SAMPLED, Context, Unit
-from obskit.propagation import b3, carrier, causal, correlation, w3c
-from obskit.propagation.inbound import Boundary
+from obskit.context import OURS, RANDOM, SAMPLED, Context, Unit
+from obskit.propagation import causal, correlation, w3c
+from obskit.propagation.policy import OTHER_TRACERS, Policy
 
 __all__ = [
     "Entry",
@@ -28,29 +28,15 @@ __all__ = [
     "readable",
 ]
 
-Trust = Literal["auto", "internal", "edge"]
 _HALF = 1 << 56
 _urandom = os.urandom
 _is_valid = correlation.is_valid
-# Rare enough to be looked for all at once.
-_OTHER_TRACERS = frozenset(
-    {"b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags", "x-amzn-trace-id"}
-)
 # A header cut here is no valid list any more, or one with too many members.
 _LONGEST_TRACESTATE = 17_000
+MOST_OTHER_IDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What is read, believed and written; made from the settings."""
-
-    service: str = ""
-    trust: Trust = "auto"
-    propagate: frozenset[str] = frozenset({"correlation", "w3c"})
-    correlation_header: str = "X-Correlation-ID"
-    cause_header: str = "Obskit-Cause"
-    ratio: float = 1.0
-    boundary: Boundary = Boundary()
+Taken = tuple[Unit, clock.Position, str | None]
 
 
 class Entry:
@@ -67,10 +53,7 @@ class Entry:
 _policy = Policy()
 # Tells whether a peer with these headers is one of ours.
 _is_internal: Callable[[str | None, Mapping[str, str]], bool] = _policy.boundary.trusts
-_JUDGES: dict[str, Callable[[str | None, Mapping[str, str]], bool]] = {
-    "internal": lambda peer, headers: True,
-    "edge": lambda peer, headers: False,
-}
+_near: AbstractSet[str | None] = frozenset()
 _correlation_key = "x-correlation-id"
 _cause_key = "obskit-cause"
 _caller = ""
@@ -87,31 +70,14 @@ generation = 0
 
 def configure(policy: Policy) -> None:
     """Make *policy* the one in force."""
-    global _policy, _correlation_key, _cause_key, _caller, _is_internal, names, generation
+    global _policy, _correlation_key, _cause_key, _caller, _is_internal, _near, names, generation
     _policy = policy
-    _is_internal = _JUDGES.get(policy.trust) or policy.boundary.trusts
+    _is_internal, _near = policy.judge(), policy.near()
     generation += 1
     _correlation_key = policy.correlation_header.lower()
     _cause_key = policy.cause_header.lower()
     _caller = correlation.fit(policy.service)
-    names = frozenset(
-        {
-            _correlation_key,
-            _cause_key,
-            "x-request-id",
-            "traceparent",
-            "tracestate",
-            "baggage",
-            "b3",
-            "x-b3-traceid",
-            "x-b3-spanid",
-            "x-b3-sampled",
-            "x-b3-flags",
-            "x-amzn-trace-id",
-            "x-forwarded-for",
-            "forwarded",
-        }
-    )
+    names = policy.names()
 
 
 def policy() -> Policy:
@@ -122,6 +88,8 @@ def policy() -> Policy:
 def readable(source: object) -> dict[str, str]:
     """Return what *source*, headers of any shape or a message, has for `extract`. Never raises."""
     try:
+        from obskit.propagation import carrier
+
         return carrier.pick(source, names)
     except Exception as error:
         health.internal_error("propagation.readable", error)
@@ -143,23 +111,40 @@ def extract(
     return Entry(*take(headers, peer, source, believed))
 
 
-def take(
-    headers: Mapping[str, str], peer: str | None, source: str, believed: bool
-) -> tuple[Unit, clock.Position, str | None]:
+def take(headers: Mapping[str, str], peer: str | None, source: str, believed: bool) -> Taken:
     """Return what `extract` does, as a tuple: each request waits for this."""
-    internal = believed or _is_internal(peer, headers)
+    text = headers.get("traceparent")
+    if text and len(headers) == 1 and (believed or peer in _near):
+        # As most come who are not us: nothing but the trace is told.
+        trace_id, parent_id, flags = w3c.read_traceparent(text)
+        if trace_id is not None:
+            span_id = _urandom(8).hex()
+            unit = Unit(trace_id, "trace", trace_id, span_id, parent_id, flags or 0)
+            unit.harmless = True
+            return unit, clock.begin(span_id, None, True), None
+    is_direct = "x-forwarded-for" not in headers and "forwarded" not in headers
+    internal = believed or (is_direct and peer in _near) or _is_internal(peer, headers)
     if not headers and internal:
         return _begin(source)
+    return _take_all(headers, source, internal)
+
+
+def _take_all(headers: Mapping[str, str], source: str, internal: bool) -> Taken:
     trace_id = parent_id = flags = carried = state = None
     own: w3c.OwnFields | None = None
-    others = ""
-    text = headers.get("traceparent")
+    others, text = "", headers.get("traceparent")
     if text:
         trace_id, parent_id, flags = w3c.read_traceparent(text)
     if trace_id is not None:
         state = headers.get("tracestate")
-    elif not _OTHER_TRACERS.isdisjoint(headers):
-        trace_id, parent_id, flags = _other_parent(headers)
+        if "b3" in headers or "x-b3-flags" in headers:
+            from obskit.propagation import b3
+
+            flags = b3.with_debug(headers, trace_id, flags)
+    elif not OTHER_TRACERS.isdisjoint(headers):
+        from obskit.propagation import b3
+
+        trace_id, parent_id, flags = b3.parent(headers)
     text = headers.get("baggage")
     if text:
         own, others = w3c.read_baggage(text)
@@ -174,16 +159,15 @@ def take(
         known, origin, invalid = correlation.next_best(text, headers, carried, trace_id)
     if not internal:
         return _restart(known, trace_id, parent_id, invalid)
-    digits = _urandom(24).hex()
-    span_id, random = digits[32:], 0
-    if trace_id is None:
-        if known is not None and origin == "trace":
-            trace_id = known
-        else:
-            trace_id, random = digits[:32], RANDOM
+    span_id, random = _urandom(8).hex(), 0
+    if trace_id is None and known is not None and origin == "trace":
+        trace_id = known
+    elif trace_id is None:
+        trace_id, random = _urandom(16).hex(), RANDOM
     if flags is None:
-        flags = sample(trace_id) & SAMPLED
+        flags = sample(trace_id) & ~RANDOM
     unit = Unit(known or trace_id, origin or source, trace_id, span_id, parent_id, flags | random)
+    unit.harmless = True
     if state is not None:
         unit.tracestate = w3c.parse_tracestate(state[:_LONGEST_TRACESTATE])
     if others:
@@ -192,26 +176,21 @@ def take(
     cause = clock.parse(text) if text is not None else None
     if own is not None:
         cause = _take_own(unit, own, cause)
-    return unit, clock.begin(span_id, cause, cause is None and known is not None), invalid
+    # Who is given an ID by his own program has no clock to lose.
+    broken = cause is None and known is not None and source != "given"
+    return unit, clock.begin(span_id, cause, broken), invalid
 
 
 def _begin(source: str) -> tuple[Unit, clock.Position, None]:
     trace_id, span_id = _ids()
     unit = Unit(trace_id, source, trace_id, span_id, None, sample(trace_id))
+    unit.harmless = True
     return unit, clock.begin(span_id), None
-
-
-def _other_parent(headers: Mapping[str, str]) -> tuple[str | None, str | None, int | None]:
-    """Return the span that B3 names, and the decision on sampling where one was made."""
-    found = b3.parse(headers)
-    if found is None:
-        return None, None, None
-    return found.trace_id or None, found.span_id or None, found.flags
 
 
 def _ids() -> tuple[str, str]:
     """Return a new trace ID and a new span ID."""
-    digits = os.urandom(24).hex()
+    digits = _urandom(24).hex()
     return digits[:32], digits[32:]
 
 
@@ -220,7 +199,7 @@ def _restart(
 ) -> tuple[Unit, clock.Position, str | None]:
     """Begin an operation of our own at the edge; what the client said is kept beside it."""
     own_trace_id, span_id = _ids()
-    unit = Unit(
+    unit = Unit.of(
         own_trace_id,
         "restarted" if known else "invalid" if invalid else "generated",
         own_trace_id,
@@ -229,15 +208,20 @@ def _restart(
         client_correlation_id=known,
         links=((trace_id, parent_id),) if trace_id and parent_id else (),
         trusted=False,
+        harmless=True,
     )
     return unit, clock.begin(span_id), invalid
 
 
 def _take_own(unit: Unit, own: w3c.OwnFields, cause: clock.Cause | None) -> clock.Cause | None:
     """Put into *unit* what our baggage says; return the clock, which may stand there alone."""
-    _, hop, unit.causation_id, unit.caller, unit.synthetic, carried = own
+    _, hop, unit.causation_id, unit.caller, unit.synthetic, born, sent, carried = own
     if hop:
         unit.hop = int(hop) + 1
+    if born:
+        unit.born_ms = int(born, 36)
+    if sent:
+        unit.sent_ms = int(sent, 36)
     if cause is None and carried:
         return clock.parse(carried)
     return cause
@@ -248,21 +232,21 @@ def sample(trace_id: str) -> int:
     ratio = _policy.ratio
     if ratio >= 1.0 or int(trace_id[-14:], 16) >= (1.0 - ratio) * _HALF:
         return SAMPLED | RANDOM
-    return RANDOM
+    return OURS | RANDOM
 
 
 def enter(*, source: str = "generated") -> tuple[Context, clock.Position]:
     """Return context and clock of a unit of work that nobody sent (a cron job, a script)."""
-    trace_id, span_id = _ids()
-    unit = Unit(trace_id, source, trace_id, span_id, None, sample(trace_id))
-    return Context(unit, span_id, None, {}), clock.begin(span_id)
+    unit, position, _ = _begin(source)
+    return Context(unit, unit.root_span_id, None, {}), position
 
 
-def headers(peer: str | None = None) -> list[tuple[str, str]]:
+def headers(peer: str | None = None, *, dated: bool = False) -> list[tuple[str, str]]:
     """Return what a message to the host *peer* sent now must carry, as names and values.
 
     Inside (also where *peer* is None: a broker of ours) that is everything; to other hosts
-    only the correlation ID and the traceparent go. Empty outside of a unit of work.
+    only the correlation ID and the traceparent go. A message that may wait before it is read
+    is *dated*. Empty outside of a unit of work.
     """
     current = context.current()
     if current is None:
@@ -278,17 +262,21 @@ def headers(peer: str | None = None) -> list[tuple[str, str]]:
         return out
     if "w3c" in chosen and unit.tracestate:
         out.append(("tracestate", unit.tracestate))
-    if "b3" in chosen:
-        out.append(("b3", b3.single(unit.trace_id, span_id, unit.flags)))
-    if "b3multi" in chosen:
-        out += b3.multi(unit.trace_id, span_id, unit.flags)
+    if "b3" in chosen or "b3multi" in chosen:
+        from obskit.propagation import b3
+
+        out += b3.written(chosen, unit.trace_id, span_id, unit.flags)
     if "correlation" in chosen or "w3c" in chosen:
-        _append_clock_and_baggage(out, unit)
+        _append_clock_and_baggage(out, unit, dated)
     return out
 
 
-def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit) -> None:
+def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit, dated: bool) -> None:
     own = _own_baggage(unit)
+    if dated:
+        entry = ",obskit.sent=" + clock.base36(time_ns() // 1_000_000)
+        if len(own) + len(entry) <= w3c.LONGEST_OWN:
+            own += entry
     try:
         cause = causal.value()
     except Exception as error:
@@ -307,7 +295,7 @@ def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit) -> None:
 def _own_baggage(unit: Unit) -> str:
     """Return our entries but the clock, which changes; made once for each unit of work.
 
-    With the longest IDs and names they have 489 bytes.
+    With the longest IDs and names they have 510 bytes.
     """
     wire = unit.wire
     if isinstance(wire, str):
@@ -318,17 +306,35 @@ def _own_baggage(unit: Unit) -> str:
         entries += f",obskit.caller={_caller}"
     if unit.synthetic:
         entries += f",obskit.synthetic={unit.synthetic}"
+    born_ms = unit.born_ms or unit.started_at_ns // 1_000_000
+    if born_ms:
+        entries += f",obskit.born={clock.base36(born_ms)}"
     unit.wire = entries
     return entries
 
 
 def hear(headers: Mapping[str, str], peer: str | None = None) -> None:
-    """Take in the clock of an answer from the host *peer*; a foreign one is not believed."""
+    """Take in the clock of an answer from the host *peer*; a foreign one is not believed.
+
+    An answer under another ID than the one that was sent is noted: the hop has lost it.
+    """
     try:
         if peer is None or _policy.boundary.is_internal_host(peer):
             causal.heard(headers.get(_cause_key))
+            answered_as, here = headers.get(_correlation_key), context.get()
+            if here is not None and answered_as and answered_as != here.unit.correlation_id:
+                _note_other_id(here.unit, answered_as, headers)
     except Exception as error:
         health.internal_error("propagation.hear", error)
+
+
+def _note_other_id(unit: Unit, answered_as: str, headers: Mapping[str, str]) -> None:
+    known = unit.answered_as
+    # A cache answers under the ID of whoever asked first.
+    if unit is context.PROCESS or headers.get("age") or "correlation" not in _policy.propagate:
+        return
+    if answered_as not in known and len(known) < MOST_OTHER_IDS and _is_valid(answered_as):
+        unit.answered_as = (*known, answered_as)
 
 
 configure(_policy)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Container, Mapping
 
 from obskit.context import DEBUG, SAMPLED
+from obskit.pattern import Pattern
+from obskit.record import Record
 
-_SINGLE = re.compile(
+_SINGLE = Pattern(
     r"([0-9a-f]{16}|[0-9a-f]{32})-([0-9a-f]{16})(?:-([01d])(?:-[0-9a-f]{16})?)?", re.ASCII
 )
-_TRACE = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
-_SPAN = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_TRACE = Pattern(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
+_SPAN = Pattern(r"[0-9a-f]{16}", re.ASCII)
 _STATES = {
     "0": 0,
     "false": 0,
@@ -22,7 +23,7 @@ _STATES = {
 }
 
 
-class B3(NamedTuple):
+class B3(Record):
     """What B3 headers say: the trace, the sender's span, the decision on sampling.
 
     Ids may be empty (a decision without a trace); *flags* is None where the sender leaves
@@ -38,6 +39,22 @@ def parse(headers: Mapping[str, str]) -> B3 | None:
     """Return what the single header says, else what the multiple ones say."""
     single = headers.get("b3")
     return (_parse_single(single) if single else None) or _parse_multi(headers)
+
+
+def parent(headers: Mapping[str, str]) -> tuple[str | None, str | None, int | None]:
+    """Return the span that B3 names, and the decision on sampling where one was made."""
+    found = parse(headers)
+    if found is None:
+        return None, None, None
+    return found.trace_id or None, found.span_id or None, found.flags
+
+
+def with_debug(headers: Mapping[str, str], trace_id: str, flags: int | None) -> int | None:
+    """Return *flags* with B3's debug where it was set for this trace: traceparent has no word."""
+    found = parse(headers)
+    if found is None or not found.flags or not found.flags & DEBUG:
+        return flags
+    return found.flags | (flags or 0) if found.trace_id in ("", trace_id) else flags
 
 
 def _parse_single(text: str) -> B3 | None:
@@ -78,3 +95,11 @@ def multi(trace_id: str, span_id: str, flags: int) -> list[tuple[str, str]]:
     """Return the ``X-B3-*`` headers for a span; debug implies sampled and stands alone."""
     state = ("X-B3-Flags", "1") if flags & DEBUG else ("X-B3-Sampled", str(flags & SAMPLED))
     return [("X-B3-TraceId", trace_id), ("X-B3-SpanId", span_id), state]
+
+
+def written(
+    chosen: Container[str], trace_id: str, span_id: str, flags: int
+) -> list[tuple[str, str]]:
+    """Return the headers for a span, in those of the two forms that are *chosen*."""
+    out = [("b3", single(trace_id, span_id, flags))] if "b3" in chosen else []
+    return out + multi(trace_id, span_id, flags) if "b3multi" in chosen else out

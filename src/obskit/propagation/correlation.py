@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from obskit.pattern import Pattern
+
 LONGEST_ID = 128
 
-_ID = re.compile(r"[A-Za-z0-9._:~+/=@-]{1,128}", re.ASCII)
-_UNFIT = re.compile(r"[^A-Za-z0-9._:~+/=@-]", re.ASCII)
-_AMAZON_ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})\s*(?:;|$)", re.ASCII)
-_B3_TRACE = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
+_ID = Pattern(r"[A-Za-z0-9._:~+/=@-]{1,128}", re.ASCII)
+_UNFIT = Pattern(r"[^A-Za-z0-9._:~+/=@-]", re.ASCII)
+_AMAZON_ROOT = Pattern(r"(?:^|;)\s*Root=1-([0-9a-f]{8})-([0-9a-f]{24})\s*(?:;|$)", re.ASCII)
+_B3_TRACE = Pattern(r"[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
 _LONGEST_AMAZON = 512
 
 
@@ -28,6 +30,8 @@ def why_invalid(text: str) -> str:
 
 def fit(text: str) -> str:
     """Return *text* made fit to travel: unfit characters become hyphens, the end is cut."""
+    if not text or (text.isascii() and text.isalnum()):
+        return text[:LONGEST_ID]
     return _UNFIT.sub("-", text[:LONGEST_ID])
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+from obskit.pattern import Pattern
+
 INTERNAL_SUFFIXES = (".local", ".internal", ".svc", ".svc.cluster.local", ".localhost")
 LONGEST_HOST = 255
 
@@ -38,15 +40,20 @@ _SOCKET_PATHS = ("unix:", "/", "@")
 # Longer lists are made to be costly; no real path has so many proxies.
 _LONGEST_FORWARDED = 2048
 _LONGEST_ADDRESS = 64
+_MOST_NEAR = 1024
 
-_FORWARDED_FOR = re.compile(r"(?:^|;)\s*for\s*=\s*\"?([^\";]*)", re.IGNORECASE)
-_BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
-_WITH_PORT = re.compile(r"([^:]*):[0-9]{1,5}", re.ASCII)
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
+_FORWARDED_FOR = Pattern(r"(?:^|;)\s*for\s*=\s*\"?([^\";]*)", re.IGNORECASE)
+_BRACKETED = Pattern(r"\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
+_WITH_PORT = Pattern(r"([^:]*):[0-9]{1,5}", re.ASCII)
+_NUMBER = Pattern(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 
 
 class Boundary:
-    """Answer which peers are ours: loopback, private, link-local and listed ones."""
+    """Answer which peers are ours: loopback, private, link-local and listed ones.
+
+    *near* holds some of them, found before: a request of theirs that was not forwarded is
+    from inside.
+    """
 
     def __init__(self, extra: Sequence[str] = ()) -> None:
         self._suffixes = tuple(_suffixes(extra))
@@ -54,6 +61,7 @@ class Boundary:
         self.is_internal_host = lru_cache(maxsize=1024)(self._is_internal_host)
         self.is_internal_address = lru_cache(maxsize=1024)(self._is_internal_address)
         self._is_inside = lru_cache(maxsize=1024)(self._find_inside)
+        self.near: set[str | None] = set()
 
     def trusts(self, peer: str | None, headers: Mapping[str, str]) -> bool:
         """Tell whether a request comes from inside: the peer and all that it forwards for.
@@ -63,11 +71,19 @@ class Boundary:
         """
         if peer and not (self._is_inside if len(peer) <= LONGEST_HOST else self._find_inside)(peer):
             return False
-        forwarded = headers.get("x-forwarded-for")
-        if forwarded and not self._are_inside(forwarded, _addresses):
+        addresses, described = headers.get("x-forwarded-for"), headers.get("forwarded")
+        if not addresses and not described:
+            self._remember(peer)
+            return True
+        if addresses and not self._are_inside(addresses, _addresses):
             return False
-        forwarded = headers.get("forwarded")
-        return not forwarded or self._are_inside(forwarded, _forwarded_for)
+        return not described or self._are_inside(described, _forwarded_for)
+
+    def _remember(self, peer: str | None) -> None:
+        if peer is None or len(peer) <= LONGEST_HOST:
+            if len(self.near) >= _MOST_NEAR:
+                self.near.clear()
+            self.near.add(peer)
 
     def _find_inside(self, peer: str) -> bool:
         return peer in _LOCAL_PEERS or peer.startswith(_SOCKET_PATHS) or self._is_ours(peer)

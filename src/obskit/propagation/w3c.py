@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from obskit.context import RANDOM, SAMPLED
+from obskit.pattern import Pattern
 from obskit.propagation.correlation import is_valid
+from obskit.record import Record
 
 MOST_TRACESTATE_MEMBERS = 32
 LONGEST_TRACESTATE = 4096
@@ -17,20 +18,18 @@ LARGE_TRACESTATE_MEMBER = 128
 # The standard has platforms carry 64 members and 8192 bytes; ours are among them.
 MOST_BAGGAGE_MEMBERS = 64
 LONGEST_BAGGAGE = 8192
-MOST_OWN_MEMBERS = 6
+MOST_OWN_MEMBERS = 8
 LONGEST_OWN = 511
 MOST_FOREIGN_MEMBERS = MOST_BAGGAGE_MEMBERS - MOST_OWN_MEMBERS
 LONGEST_FOREIGN = LONGEST_BAGGAGE - LONGEST_OWN - 1
 OWN_PREFIX = "obskit."
 
-_TRACEPARENT = re.compile(
-    r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII
-)
+_TRACEPARENT = Pattern(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 # What everybody sends, read in one go.
-_PLAIN_TRACEPARENT = re.compile(
+_PLAIN_TRACEPARENT = Pattern(
     r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
 )
-_TRACESTATE_MEMBER = re.compile(
+_TRACESTATE_MEMBER = Pattern(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 )
 _NO_TRACE = "0" * 32
@@ -38,12 +37,12 @@ _NO_SPAN = "0" * 16
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _VALUE = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
-_BAGGAGE_MEMBER = re.compile(
+_BAGGAGE_MEMBER = Pattern(
     rf"{_TOKEN}[ \t]*=[ \t]*{_VALUE}(?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*{_VALUE})?)*"
 )
 
 
-class Traceparent(NamedTuple):
+class Traceparent(Record):
     """What a ``traceparent`` says: the trace, the sender's span, the two known flags."""
 
     trace_id: str
@@ -51,12 +50,9 @@ class Traceparent(NamedTuple):
     flags: int
 
 
-_read_plain = _PLAIN_TRACEPARENT.fullmatch
-
-
 def read_traceparent(text: str) -> tuple[str, str, int] | tuple[None, None, None]:
     """Return what `parse_traceparent` does, as a plain tuple: each request waits for this."""
-    match = _read_plain(text)
+    match = _PLAIN_TRACEPARENT.fullmatch(text)
     if match is None:
         return _read_with_care(text) or (None, None, None)
     trace_id, span_id, flags = match.groups()
@@ -119,24 +115,27 @@ def _joined(members: list[str], longest: int) -> str:
 
 
 # What obskit itself writes, and nothing else: read in one go.
-_OWN_ALONE = re.compile(
+_OWN_ALONE = Pattern(
     r"obskit\.correlation=([A-Za-z0-9._:~+/=@-]{1,128}),obskit\.hop=([0-9]{1,6})"
     r",obskit\.causation=([0-9a-f]{16})(?:,obskit\.caller=([A-Za-z0-9._:~+/=@-]{1,128}))?"
     r"(?:,obskit\.synthetic=([A-Za-z0-9._:~+/=@-]{1,128}))?"
+    r"(?:,obskit\.born=([0-9a-z]{1,10}))?(?:,obskit\.sent=([0-9a-z]{1,10}))?"
     r"(?:,obskit\.cause=([0-9a-z.~-]{1,256}))?",
     re.ASCII,
 )
-_read_own_alone = _OWN_ALONE.fullmatch
 
+_TIME = Pattern(r"[0-9a-z]{1,10}", re.ASCII)
 
 # Our own entries, as far as they are there: correlation (which may be unfit), hop, causation,
-# caller, synthetic, cause.
-OwnFields = tuple[str | None, str | None, str | None, str | None, str | None, str | None]
+# caller, synthetic, born, sent, cause.
+OwnFields = tuple[
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None
+]
 
 
 def read_baggage(text: str) -> tuple[OwnFields, str]:
     """Return our own entries and the rest that travels on, as `split_baggage` does."""
-    match = _read_own_alone(text)
+    match = _OWN_ALONE.fullmatch(text)
     if match is not None:
         return match.groups(), ""  # type: ignore[return-value]
     own, others = split_baggage(text)
@@ -147,12 +146,18 @@ def read_baggage(text: str) -> tuple[OwnFields, str]:
         _fit(own.get("causation")),
         _fit(own.get("caller")),
         _fit(own.get("synthetic")),
+        _time(own.get("born")),
+        _time(own.get("sent")),
         own.get("cause"),
     ), others
 
 
 def _fit(name: str | None) -> str | None:
     return name if name and is_valid(name) else None
+
+
+def _time(digits: str | None) -> str | None:
+    return digits if digits and _TIME.fullmatch(digits) else None
 
 
 def split_baggage(text: str) -> tuple[dict[str, str], str]:
