@@ -24,17 +24,18 @@ def rows(title):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def sent(peer):
+def sent(peer, *, dated=False):
     """Return the names of all headers that can go to a host."""
     everything = frozenset({"correlation", "w3c", "b3", "b3multi"})
     propagation.configure(Policy(service="shop", propagate=everything))
     names = set()
     for flags in (context.SAMPLED, context.SAMPLED | context.DEBUG):
-        unit = Unit("c", "inherited", "a" * 32, SPAN, tracestate="a=1", baggage="b=2", flags=flags,
-                    synthetic="probe")  # fmt: skip
+        facts = {"tracestate": "a=1", "baggage": "b=2", "synthetic": "probe"}
+        unit = Unit.of("c", "inherited", "a" * 32, SPAN, flags=flags, **facts)
+        unit.born_ms = 1_790_000_000_000
         context.attach(Context(unit, SPAN, None, {}))
         clock.attach(clock.begin(SPAN))
-        found = dict(propagation.headers(peer))
+        found = dict(propagation.headers(peer, dated=dated))
         names |= found.keys()
     return names, found.get("baggage", "")
 
@@ -55,7 +56,7 @@ def test_the_headers_that_leave_are_those_of_the_table(floor):
 def test_the_entries_of_the_baggage_are_those_of_the_table(floor):
     """No more, no fewer, in this order."""
     listed = [re.fullmatch("`(.+)`", name)[1] for name, _ in rows("Entries in `baggage`")]
-    own = [item.partition("=")[0] for item in sent("warehouse")[1].split(",")]
+    own = [item.partition("=")[0] for item in sent("warehouse", dated=True)[1].split(",")]
 
     assert [name for name in own if name.startswith("obskit.")] == sorted(listed, key=own.index)
     assert len(listed) == w3c.MOST_OWN_MEMBERS

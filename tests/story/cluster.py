@@ -16,6 +16,7 @@ from obskit import clock
 from obskit.propagation import causal
 
 Steps = Generator[None, None, None]
+START = 1_000_000.0
 
 
 class Oracle:
@@ -64,6 +65,20 @@ def union(sets: list[int], members: tuple[int, ...]) -> int:
 
 
 @dataclass
+class Wall:
+    """The wall clock of a host: off from the beginning, too fast or slow, and set now and then."""
+
+    offset: float = 0.0
+    drift: float = 0.0
+    steps: list[tuple[float, float]] = field(default_factory=list)
+
+    def off(self, now: float) -> float:
+        """Return by how many seconds it is ahead at the true time *now*."""
+        jumped = sum(size for when, size in self.steps if when <= now)
+        return self.offset + self.drift * (now - START) + jumped
+
+
+@dataclass
 class Task:
     """A thread or an asyncio task: its context, and its last step in the oracle's eyes."""
 
@@ -82,7 +97,10 @@ class Plan:
     lost_answers: float = 0.2
     depth: int = 4
     size: int = 40
-    offsets: bool = False
+    # Seconds that host clocks are wrong by, lose or gain in a second, and are set by meanwhile.
+    offset: float = 3600.0
+    drift: float = 0.0
+    step: float = 0.0
 
 
 @dataclass
@@ -94,14 +112,14 @@ class Cluster:
     oracle: Oracle = field(default_factory=Oracle)
     lines: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
-    now: float = 1_000_000.0
+    now: float = START
     processes: int = 0
     budget: int = 0
-    hosts: list[float] = field(default_factory=list)
+    hosts: list[Wall] = field(default_factory=list)
 
     def run(self) -> "Cluster":
         """Run one operation to its end."""
-        self.hosts = [0.0, *(self.random.uniform(-3600, 3600) for _ in range(3))]
+        self.hosts = [Wall(), *(self._wall() for _ in range(3))]
         self.budget = self.plan.size
         previous = clock.join_line
         root = self._enter(None, ())
@@ -113,6 +131,18 @@ class Cluster:
         finally:
             clock.join_line = previous
         return self
+
+    def _wall(self) -> Wall:
+        """Make a wrong clock; an operation of this size takes about a second."""
+        chance, plan = self.random, self.plan
+        wall = Wall(chance.uniform(-plan.offset, plan.offset))
+        if plan.drift:
+            wall.drift = chance.uniform(-plan.drift, plan.drift)
+        if plan.step:
+            for _ in range(chance.randint(0, 2)):
+                when = START + chance.uniform(0.0, plan.size / 80)
+                wall.steps.append((when, chance.uniform(-plan.step, plan.step)))
+        return wall
 
     def _advance(self) -> None:
         task = self.random.choice([task for task in self.tasks if not task.done])
@@ -150,7 +180,8 @@ class Cluster:
         line = json.loads("{" + piece + "}")
         host = task.process % len(self.hosts)
         line |= {"host": f"host{host}", "service": f"service{host}", "correlation_id": "op"}
-        line |= {"wall": self.now + self.hosts[host], "message": f"line {len(self.lines)}"}
+        wall = self.now + self.hosts[host].off(self.now)
+        line |= {"wall": wall, "true": self.now, "message": f"line {len(self.lines)}"}
         self.oracle.lines[line["lc_at"]] = task.step
         self.lines.append(line)
 

@@ -1,5 +1,7 @@
 """Who is to blame."""
 
+import pytest
+
 from obskit.order import Order
 from obskit.story.blame import judge
 from obskit.story.units import units_of
@@ -193,6 +195,21 @@ def test_a_message_that_was_delivered_again_is_made_good():
     play.enter("mail", "message orders", mail.send(), causation_id=shop.span).log("y").end()
 
     assert culprits(play) == []
+
+
+@pytest.mark.parametrize(("task_id", "left"), [("7", []), ("8", ["invoice write: Lost"])])
+def test_a_task_that_was_redelivered_is_made_good(task_id, left):
+    """Both deliveries are of one message: none knows of the other, and the ID tells."""
+    play = Play()
+    shop = play.enter("shop").log("x")
+    header = shop.send()
+    shop.end()
+    first = play.enter("invoice", "task write", header, causation_id=shop.span)
+    first.end("server_error", error_type="Lost", task_id="7")
+    second = play.enter("invoice", "task write", header, causation_id=shop.span)
+    second.end(task_id=task_id, redelivered=True)
+
+    assert culprits(play) == left
 
 
 def test_of_two_failures_the_earlier_one_is_first():

@@ -28,6 +28,30 @@ def test_a_call_opens_a_lane_and_its_answer_leads_back():
     ]
 
 
+def test_what_begins_late_comes_from_the_lane_of_its_sender():
+    """Tasks of a request that is over do not take its place; the last one ends its lane."""
+    play = Play()
+    shop = play.enter("shop").log("x")
+    stock = shop.call("stock").log("y")
+    shop.hear(stock)
+    stock.end()
+    headers = [shop.send(), shop.send()]
+    shop.end()
+    for name, header in zip(("mail", "invoice"), headers, strict=True):
+        play.enter(name, "task send", header, causation_id=shop.span).log("z").end()
+
+    assert picture(play) == [
+        "●  ",
+        "├─●",
+        "│ ●",
+        "●─┘",
+        "├─●",
+        "│ ●",
+        "└─●",
+        "  ●",
+    ]
+
+
 def test_lanes_are_used_again():
     """Ten calls one after another need one lane beside their caller's."""
     play = Play()

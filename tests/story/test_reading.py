@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import os
+import random
 import sys
+import tracemalloc
 from types import SimpleNamespace
 
 import pytest
@@ -41,13 +43,76 @@ def test_compressed_files_are_read(tmp_path):
     assert list(read([tmp_path])) == LINES
 
 
-def test_a_torn_compressed_file_is_damaged(tmp_path):
-    """What can be read of it is read, and the damage is counted."""
-    (tmp_path / "a.gz").write_bytes(gzip.compress(TEXT)[:-12])
-    counts = Counts()
-    list(read([tmp_path], counts=counts))
+@pytest.fixture
+def long():
+    """Give the text of many lines that cannot be pressed into a few bytes."""
+    chance = random.Random(7)
+    return b"".join(
+        b'{"correlation_id":"op","lc":%d,"x":"%s"}\n' % (n, chance.randbytes(60).hex().encode())
+        for n in range(5000)
+    )
 
-    assert counts.damaged == 1
+
+def test_what_is_left_of_a_compressed_file_is_read(tmp_path, long):
+    """Cut off anywhere, all lines before the cut are there, and the file is named."""
+    whole = gzip.compress(long)
+    path = tmp_path / "a.gz"
+    for size in (len(whole) - 1, len(whole) - 9, len(whole) // 2, 2000):
+        path.write_bytes(whole[:size])
+        counts = Counts()
+        found = list(read([path], counts=counts))
+
+        assert counts.cut_off == [str(path)]
+        assert [line["lc"] for line in found] == list(range(len(found)))
+        assert len(found) >= 5000 * (size - 1000) // len(whole)
+        assert counts.damaged <= 1
+
+
+@pytest.mark.parametrize("size", [2, 10, 15])
+def test_nothing_is_left_of_a_header(tmp_path, size):
+    """That is said of the file, too."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(TEXT)[:size])
+    counts = Counts()
+
+    assert list(read([tmp_path], counts=counts)) == []
+    assert counts.cut_off == [str(tmp_path / "a.gz")]
+
+
+def test_a_compressed_file_that_goes_wrong_is_read_up_to_there(tmp_path, long):
+    """A disk may lose what is in the middle."""
+    whole = bytearray(gzip.compress(long))
+    middle = len(whole) // 2
+    whole[middle : middle + 100] = bytes(100)
+    (tmp_path / "a.gz").write_bytes(whole)
+    counts = Counts()
+    found = list(read([tmp_path], counts=counts))
+
+    assert counts.cut_off == [str(tmp_path / "a.gz")]
+    assert len(found) > 2000
+
+
+def test_compressed_files_may_follow_each_other_in_one(tmp_path, long):
+    """As `cat` makes them, and as tapes fill them up."""
+    pressed = gzip.compress(long) + gzip.compress(TEXT) + bytes(1000)
+    (tmp_path / "a.gz").write_bytes(pressed)
+    counts = Counts()
+
+    assert len(list(read([tmp_path], counts=counts))) == 5000 + len(LINES)
+    assert counts.cut_off == []
+    assert counts.damaged == 0
+
+
+def test_a_bomb_is_unpacked_a_little_at_a_time(tmp_path):
+    """A small file may hold gigabytes."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress((b"x" * 1000 + b"\n") * 50_000))
+    counts = Counts()
+    tracemalloc.start()
+    list(read([tmp_path], counts=counts))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert counts.lines == 50_000
+    assert peak < 2_000_000
 
 
 def test_everything_is_counted(tmp_path):

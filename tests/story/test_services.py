@@ -12,7 +12,7 @@ import pytest
 from obskit.story import failures, read, render_json, render_text, tell
 from tests.source import ROOT
 
-SHOP = ROOT / "examples" / "musiccorp"
+SHOP = ROOT / "tests" / "story" / "two_services"
 BEHIND = -42.0
 
 

@@ -19,17 +19,56 @@ Culprit: warehouse POST /parcels: KeyError: 'XX' (server_error, 500, 20 ms)
 ↓ │ ✗  warehouse  ERROR    Invalid country code
 ↓ │ ✗  warehouse  ERROR    Exception on /parcels KeyError: 'XX'  ◀ culprit
 ↓ │ ✗  warehouse  ERROR    request finished POST /parcels 500 server_error 20 ms
-∥ ✗─┘  invoice    ERROR    Warehouse did not take the order
+↩ ✗─┘  invoice    ERROR    Warehouse did not take the order
 ↓ ✗    invoice    ERROR    request finished POST /orders/{customer} 502 dependency 20 ms
 
 ↓ caused by the line above
-∥ beside the line above: neither is known to have reached the other
+↩ heard the answer of the unit above, which was ready before the line above
 """
 
 
 def test_the_whole_text():
     """Verdict first, then the lines by cause, then what the marks mean."""
     assert render_text(tell(failing_order().lines, "op-1"), times=False) == EXPECTED
+
+
+def marks(play):
+    """Return the marks of all lines of a story, and what is said below of what they mean."""
+    told = render_text(tell(play.lines, "op-1"), times=False).split("\n\n")[2:]
+    return [row[0] for row in told[0].splitlines()], told[1]
+
+
+def test_an_answer_that_left_before_the_last_line_is_told_as_one():
+    """The caller goes on with it; that its callee wrote on is no riddle."""
+    play = Play()
+    invoice = play.enter("invoice").log("asks")
+    warehouse = invoice.call("warehouse").log("packs")
+    invoice.hear(warehouse)
+    warehouse.end()
+    invoice.log("has it").end()
+    shown, meanings = marks(play)
+
+    assert shown == [" ", "↓", "↓", "↩", "↓"]
+    assert "∥" not in meanings
+
+
+def test_who_heard_no_answer_is_beside():
+    """Neither a caller that gave up, nor a stranger that the answer was not for."""
+    play = Play()
+    invoice = play.enter("invoice").log("asks")
+    warehouse = invoice.call("warehouse").log("packs")
+    warehouse.end()
+    invoice.log("waits no longer").end("timeout")
+    assert marks(play)[0] == [" ", "↓", "↓", "∥", "↓"]
+
+    play = Play()
+    invoice = play.enter("invoice").log("asks")
+    first, second = invoice.call("warehouse").log("packs"), invoice.call("stock").log("counts")
+    first.end()
+    second.end()
+    shown, meanings = marks(play)
+    assert "↩" not in shown
+    assert "∥ beside" in meanings
 
 
 def test_wall_clocks_are_shown_and_not_shifted():
@@ -46,6 +85,19 @@ def test_a_healthy_story_says_so():
 
     assert "No culprit: nothing failed." in text
     assert not any(word in text for word in ("Broken", "Lost", "Clocks", "left"))
+
+
+def test_what_was_made_good_is_said():
+    """Something failed, and in the end nothing was wrong."""
+    play = Play()
+    shop = play.enter("shop").log("x")
+    price = shop.call("price").log("y")
+    shop.hear(price)
+    price.end("server_error")
+    shop.end()
+    text = render_text(tell(play.lines, "op-1"))
+
+    assert "No culprit: all was made good.\nMade good: price POST /parcels (server_error" in text
 
 
 def test_lines_fit_the_width():

@@ -79,11 +79,15 @@ def test_messages_and_tasks_have_names():
     play = Play()
     play.enter("mail", "message orders").log("x").end()
     play.enter("billing", "task nightly").log("x").end()
+    play.enter("worker", "task pack").log("x").end(
+        messaging_system="celery", messaging_destination_name="tasks"
+    )
     play.enter("script", "task x").log("x")
 
     assert [unit.name for unit in units_of(Order(play.lines))] == [
         "mail kafka orders",
         "billing nightly",
+        "worker pack",
         "script",
     ]
 

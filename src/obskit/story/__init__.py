@@ -2,10 +2,12 @@
 
 `read` yields lines, `tell` makes a `Story` of those of one operation, and it is written as
 text, JSON or a log for ShiViz. The order is that of the causal clock; no timestamp is asked.
+`hops` looks at all operations: on which edges between services their IDs get lost.
 """
 
 from __future__ import annotations
 
+from obskit.story.hops import Hops, hops
 from obskit.story.machine import render_json, render_shiviz
 from obskit.story.reading import Counts, SourceError, read
 from obskit.story.search import Ambiguous, Found, NotFound, failures, find
@@ -16,11 +18,13 @@ __all__ = [
     "Ambiguous",
     "Counts",
     "Found",
+    "Hops",
     "NotFound",
     "SourceError",
     "Story",
     "failures",
     "find",
+    "hops",
     "read",
     "render_json",
     "render_shiviz",

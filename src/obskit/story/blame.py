@@ -78,9 +78,12 @@ def _siblings(unit: Unit) -> list[Unit]:
 
 
 def _is_same_work(unit: Unit, other: Unit) -> bool:
-    """Tell whether *other* is a later try: in causal order, or sent by a later line."""
+    """Tell whether *other* is a later try: in causal order, sent later, or delivered again."""
     if unit.name != other.name or unit.said("url_path") != other.said("url_path"):
         return False
+    if other.said("redelivered") is True and other.said("task_id"):
+        # Both were begun by one message: neither of them knows of the other.
+        return bool(unit.said("task_id") == other.said("task_id"))
     if relation(unit.first, other.first) in (CAUSED, SEEN_AFTER):
         return unit.first.lc < other.first.lc
     return _sent_later(unit, other)

@@ -1,13 +1,13 @@
 """Measure how far the wall clocks of the machines are apart, from causes and effects.
 
 An effect comes after its cause, so the two timestamps bound the difference of the clocks from
-one side; a request and its answer bound it from both.
+one side; a request and its answer bound it from both. No third clock is asked on the way from
+one to the other: it may have drifted, or jumped, between what it got and what it sent.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,10 @@ TOLERANCE = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """A clock and by how many seconds it is ahead of the *reference*, at least and at most."""
+    """A clock and by how many seconds it is ahead of the *reference*, at least and at most.
+
+    Where clocks drift or jump, that is so at one time of the operation at least.
+    """
 
     clock: Clock
     reference: Clock
@@ -37,56 +40,65 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks of an operation; *contradicting* says that one must have jumped meanwhile."""
+    """The clocks of an operation; *contradicting* says that one has jumped or drifted meanwhile."""
 
     offsets: tuple[Offset, ...] = ()
     contradicting: bool = False
 
 
 def measure(events: Iterable[Event]) -> Clocks:
-    """Return the bounds for each clock against that of the first line."""
-    order = list(events)
-    bounds: dict[tuple[Clock, Clock], float] = defaultdict(lambda: math.inf)
-    clocks = dict.fromkeys(map(clock_of, order))
-    for event in order:
-        for cause, _ in event.causes:
-            _bound(bounds, cause, event)
-    names = list(clocks)
-    _close(bounds, names)
-    if any(bounds[name, name] < -TOLERANCE for name in names):
+    """Return the bounds for each clock against that of the first line.
+
+    Args:
+        events: Lines in causal order.
+    """
+    bounds: dict[tuple[Clock, Clock], float] = {}
+    names: dict[Clock, None] = {}
+    # By event: the latest time that each clock showed in its past, itself included.
+    shown: dict[int, dict[Clock, float]] = {}
+    for event in events:
+        own, now = clock_of(event), seconds(event.line.get("timestamp"))
+        names[own] = None
+        past = _latest(shown.get(id(one), {}) for one in event.predecessors)
+        if now is not None:
+            for name, before in past.items():
+                if name != own:
+                    bounds[name, own] = min(bounds.get((name, own), math.inf), now - before)
+            past = past | {own: max(now, past.get(own, now))}
+        shown[id(event)] = past
+    if any(_contradict(bounds, pair) for pair in bounds):
         return Clocks((), contradicting=True)
-    first = names[:1]
-    return Clocks(
-        tuple(
-            Offset(name, first[0], -bounds[name, first[0]], bounds[first[0], name])
-            for name in names[1:]
-            if bounds[name, first[0]] < math.inf or bounds[first[0], name] < math.inf
+    first, *others = names or [("?", "?")]
+    offsets = (
+        Offset(
+            name, first, -bounds.get((name, first), math.inf), bounds.get((first, name), math.inf)
         )
+        for name in others
     )
+    return Clocks(tuple(one for one in offsets if one.least > -math.inf or one.most < math.inf))
+
+
+def _latest(several: Iterable[dict[Clock, float]]) -> dict[Clock, float]:
+    """Return the latest time of each clock; the very same dict where only one tells of any."""
+    found: dict[Clock, float] = {}
+    for times in several:
+        if not found:
+            found = times
+        elif times is not found:
+            found = found | {
+                name: time for name, time in times.items() if time > found.get(name, -math.inf)
+            }
+    return found
+
+
+def _contradict(bounds: dict[tuple[Clock, Clock], float], pair: tuple[Clock, Clock]) -> bool:
+    """Tell whether a clock would have to be ahead by more than it is ahead at most."""
+    return bounds[pair] + bounds.get((pair[1], pair[0]), math.inf) < -TOLERANCE
 
 
 def clock_of(event: Event) -> Clock:
     """Return what has one clock: a service on a machine."""
     return (str(event.line.get("service") or "?"), str(event.line.get("host") or "?"))
-
-
-def _bound(bounds: dict[tuple[Clock, Clock], float], cause: Event, effect: Event) -> None:
-    """The clock of *effect* is ahead by at most what the timestamps are apart."""
-    pair = (clock_of(cause), clock_of(effect))
-    before, after = seconds(cause.line.get("timestamp")), seconds(effect.line.get("timestamp"))
-    if pair[0] != pair[1] and before is not None and after is not None:
-        bounds[pair] = min(bounds[pair], after - before)
-
-
-def _close(bounds: dict[tuple[Clock, Clock], float], names: list[Clock]) -> None:
-    """Tighten bounds over third clocks (Floyd and Warshall's shortest paths)."""
-    for middle in names:
-        for one in names:
-            if bounds[one, middle] == math.inf:
-                continue
-            for other in names:
-                way = bounds[one, middle] + bounds[middle, other]
-                bounds[one, other] = min(bounds[one, other], way)
 
 
 def seconds(timestamp: Any) -> float | None:

@@ -11,7 +11,8 @@ DOT, ERROR = "●", "✗"
 
 def draw(events: list[Event], units: list[Unit]) -> list[str]:
     """Return for each line its part of the picture, all of the same width."""
-    last = {unit.id: id(unit.last) for unit in units}
+    parents = {id(unit.first): unit.parent.id for unit in units if unit.parent is not None}
+    closing = _closing(events, parents)
     lanes: list[str | None] = []
     where: dict[str, int] = {}
     rows = []
@@ -19,12 +20,28 @@ def draw(events: list[Event], units: list[Unit]) -> list[str]:
         lane = where.get(event.hop)
         if lane is None:
             lane = where[event.hop] = _take(lanes, event.hop)
-        sources = {where[cause.hop] for cause, _ in event.causes if cause.hop in where} - {lane}
+        parent = parents.get(id(event))
+        causes = [parent] if parent in where else [cause.hop for cause, _ in event.causes]
+        sources = {where[hop] for hop in causes if hop in where} - {lane}
+        over = [hop for hop in closing.get(id(event), ()) if lanes[where[hop]] == hop]
+        for hop in over:
+            lanes[where[hop]] = None
         rows.append(_row(lanes, lane, sources, ERROR if is_loud(event) else DOT))
-        if last[event.hop] == id(event) and lanes[lane] == event.hop:
-            lanes[lane] = None
     width = max(map(len, rows), default=0)
     return [row.ljust(width) for row in rows]
+
+
+def _closing(events: list[Event], parents: dict[int, str]) -> dict[int, list[str]]:
+    """Return the units whose lanes end at an event: their last, or the first of a late child."""
+    last: dict[str, int] = {}
+    for event in events:
+        last[event.hop] = id(event)
+        if id(event) in parents:
+            last[parents[id(event)]] = id(event)
+    closing: dict[int, list[str]] = {}
+    for hop, event_id in last.items():
+        closing.setdefault(event_id, []).append(hop)
+    return closing
 
 
 def _take(lanes: list[str | None], hop: str) -> int:

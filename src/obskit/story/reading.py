@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import sys
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from io import BufferedIOBase, BufferedReader
+from dataclasses import dataclass, field
+from io import BufferedIOBase, BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from obskit.story.parsing import Assembler, Line, is_ours, parse
 STDIN = "-"
 LONGEST_LINE = 8 << 20
 _GZIP = b"\x1f\x8b"
+_WITH_HEADER = zlib.MAX_WBITS | 16
+_PIECE = 1 << 16
 
 
 class SourceError(Exception):
@@ -27,13 +28,17 @@ class SourceError(Exception):
 
 @dataclass(slots=True)
 class Counts:
-    """What was found on the way: *ours* are lines of obskit, *damaged* ones no longer JSON."""
+    """What was found on the way: *ours* are lines of obskit, *damaged* ones no longer JSON.
+
+    *cut_off* names the compressed files whose end is missing or cannot be read.
+    """
 
     files: int = 0
     lines: int = 0
     ours: int = 0
     others: int = 0
     damaged: int = 0
+    cut_off: list[str] = field(default_factory=list)
 
 
 def read(
@@ -91,15 +96,59 @@ def _below(folder: Path) -> Iterator[Path]:
 def _read_file(path: Path | str, needle: bytes, counts: Counts) -> Iterator[Line]:
     try:
         with _opened(path) as stream:
-            if stream.peek(2)[:2] == _GZIP:
-                with gzip.GzipFile(fileobj=stream) as inner:
-                    yield from _read_stream(inner, needle, counts)
-            else:
+            if stream.peek(2)[:2] != _GZIP:
                 yield from _read_stream(stream, needle, counts)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        counts.damaged += 1
+                return
+            inner = Unzipped(stream)
+            yield from _read_stream(BufferedReader(inner), needle, counts)
+            if inner.cut_off:
+                counts.cut_off.append("standard input" if path == STDIN else str(path))
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class Unzipped(RawIOBase):
+    """What a gzipped file holds, up to where it can be read.
+
+    gzip's own reader keeps to itself what it has read before the end that is missing.
+    """
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        self._file = file
+        self._member = zlib.decompressobj(_WITH_HEADER)
+        self._left = b""
+        self.cut_off = False
+
+    def readable(self) -> bool:
+        """Say so."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* as far as it goes; 0 is the end."""
+        while not self.cut_off:
+            data = self._left or self._file.read(_PIECE)
+            self._left = b""
+            if self._member.eof:  # another one follows, or the zeros that tapes are filled with
+                data = data.lstrip(b"\0")
+                if not data:
+                    return 0
+                self._member = zlib.decompressobj(_WITH_HEADER)
+            text = self._unzipped(data, len(buffer))
+            if text:
+                buffer[: len(text)] = text
+                return len(text)
+            if not data and not self._member.eof:
+                self.cut_off = True
+        return 0
+
+    def _unzipped(self, data: bytes, most: int) -> bytes:
+        try:
+            text = self._member.decompress(data, most)
+        except zlib.error:
+            self.cut_off = True
+            return b""
+        self._left = self._member.unconsumed_tail or self._member.unused_data
+        return text
 
 
 def _opened(path: Path | str) -> BufferedReader:

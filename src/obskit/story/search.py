@@ -141,6 +141,8 @@ def _suggestion(sources: list[str | Path], wanted: str) -> str:
 
 def nothing_of_ours(counts: Counts) -> str:
     """Say that there is no line of obskit, and what may be the reason."""
+    if not counts.lines and counts.cut_off:
+        return f"there is nothing left to read in {', '.join(counts.cut_off)}"
     if not counts.lines:
         return "there is nothing to read: name files or folders, or pipe logs in"
     return (

@@ -15,11 +15,13 @@ from obskit.story.units import Unit
 from obskit.story.words import clean, cut, ending, milliseconds, offset
 
 MARKS = {CAUSED: "↓", SEEN_AFTER: "⇣", CONCURRENT: "∥", CANNOT_TELL: "?", None: " "}
+ANSWERED = "↩"
 MEANINGS = {
-    CAUSED: "caused by the line above",
-    SEEN_AFTER: "after the line above; whether because of it is not recorded",
-    CONCURRENT: "beside the line above: neither is known to have reached the other",
-    CANNOT_TELL: "cannot tell: lines are lost, or a hop carried no clock",
+    MARKS[CAUSED]: "caused by the line above",
+    MARKS[SEEN_AFTER]: "after the line above; whether because of it is not recorded",
+    ANSWERED: "heard the answer of the unit above, which was ready before the line above",
+    MARKS[CONCURRENT]: "beside the line above: neither is known to have reached the other",
+    MARKS[CANNOT_TELL]: "cannot tell: lines are lost, or a hop carried no clock",
 }
 WIDTH = 120
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -79,7 +81,8 @@ def _verdict(story: Story, look: Look) -> list[str]:
         word = "Also failed" if lines else "Culprit"
         lines += _blamed(word, culprit, look)
     if not lines:
-        lines.append("No culprit: nothing failed.")
+        made_good = bool(story.verdict.recovered)
+        lines.append(f"No culprit: {'all was made good' if made_good else 'nothing failed'}.")
     lines += [f"Made good: {clean(unit.name)} ({ending(unit)})" for unit in story.verdict.recovered]
     return lines
 
@@ -137,17 +140,35 @@ def _lines(story: Story, look: Look) -> list[str]:
     levels = max(len(_level(event)) for event in events)
     shown: dict[str, dict[str, Any]] = {}
     rows = []
-    for event, word, picture in zip(events, story.words, pictures, strict=True):
+    marks = list(_marks(story))
+    for event, sign, picture in zip(events, marks, pictures, strict=True):
         start = f"{_time(event)}  " if look.times else ""
-        start += f"{MARKS[word]} {picture}  {_service(event):<{services}}  "
+        start += f"{sign} {picture}  {_service(event):<{services}}  "
         level = f"{_level(event):<{levels}}  "
         text = _said(event, shown.setdefault(event.hop, {}), look)
         mark = "  ◀ culprit" if culprit is not None and event is culprit.evidence else ""
         room = look.width - len(start) - len(level) - len(mark)
         rows.append(start + _colored(level, look) + _fitted(text, room, look) + mark)
         rows += _stack(event, len(start), look)
-    used = dict.fromkeys(word for word in story.words if word)
-    return [*rows, "", *(f"{MARKS[word]} {MEANINGS[word]}" for word in MEANINGS if word in used)]
+    return [*rows, "", *(f"{sign} {MEANINGS[sign]}" for sign in MEANINGS if sign in marks)]
+
+
+def _marks(story: Story) -> Iterator[str]:
+    """Yield how each line relates to the one above it.
+
+    A callee often writes its last line when its answer is on the way: caller and last line
+    are beside each other then, but what people see is that the answer came back.
+    """
+    units = {unit.id: unit for unit in story.units}
+    above: Event | None = None
+    for event, word in zip(story.events, story.words, strict=True):
+        heard = above is not None and any(cause.hop == above.hop for cause, _ in event.causes)
+        if above is not None and word == CONCURRENT and heard:
+            answers = units[above.hop].parent is units[event.hop]
+            yield ANSWERED if answers else MARKS[word]
+        else:
+            yield MARKS[word]
+        above = event
 
 
 def _service(event: Event) -> str:
@@ -236,7 +257,10 @@ def _hop(unit: Unit, sender: str | None) -> str:
 
 def _clocks(story: Story) -> Iterator[str]:
     if story.clocks.contradicting:
-        yield "the timestamps contradict each other: a clock has jumped, or they are not genuine"
+        yield (
+            "the timestamps contradict each other: a clock has jumped or drifted,"
+            " or they are not genuine"
+        )
         return
     hosts: dict[str, set[str]] = {}
     for event in story.events:

@@ -69,7 +69,7 @@ class Unit:
             route = self.said("http_route")
             known = route and route != "__unmatched__"
             return f"{method} {route if known else self.said('url_path') or route or ''}".strip()
-        if destination:
+        if destination and not self.said("task_name"):
             return f"{self.said('messaging_system') or 'message'} {destination}"
         return str(self.said("task_name") or "")
 
