@@ -49,7 +49,7 @@ bench: .venv-bench/.bench ## Measure against the floor and the peers (ARGS="line
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 .PHONY: services
-services: ## Install the real servers that tests use (Debian packages)
+services: ## Install the real servers that tests use (Debian packages, Maven artifacts)
 	scripts/services install
 
 .PHONY: clean

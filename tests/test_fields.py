@@ -38,7 +38,7 @@ def test_a_field_is_spelled_for_every_engine(field):
     assert re.fullmatch("[a-z][a-z0-9_]*", field.name)
     assert field.meaning
     assert not field.meaning.endswith(".")
-    assert field.origin in ("obskit", "caller", "application")
+    assert field.origin in ("obskit", "caller", "callee", "application")
     re.compile(field.pattern)
 
 
@@ -47,7 +47,8 @@ def test_a_metric_is_spelled_as_prometheus_wants_it(metric):
     """Counters end in _total, times in _seconds, and no label could hold an ID."""
     assert re.fullmatch("[a-z][a-z0-9_]*", metric.name)
     assert metric.name.endswith("_total") is (metric.kind == "counter")
-    assert metric.name.endswith("_seconds") is (metric.kind == "histogram")
+    is_moment = metric.name.endswith("_timestamp_seconds")
+    assert metric.name.endswith("_seconds") is (metric.kind == "histogram" or is_moment)
     assert bool(metric.buckets) is (metric.kind == "histogram")
     assert list(metric.buckets) == sorted(set(metric.buckets))
     assert not {"url_path", "correlation_id", "trace_id", "span_id"} & set(metric.labels)

@@ -101,7 +101,8 @@ def test_the_demo_works_from_the_wheel(installed):
     script = "from obskit.cli import _shop; print(*_shop.programs().iterdir(), sep='\\n')"
     paths = [Path(line) for line in run(installed, "-c", script).splitlines()]
 
-    assert {"invoice.py", "warehouse.py", "README.md"} <= {path.name for path in paths}
+    names = {path.name for path in paths}
+    assert {"shop.py", "inventory.py", "accounts.py", "folder.py", "README.md"} <= names
     assert all(path.is_relative_to(installed.parents[1]) for path in paths)
 
 

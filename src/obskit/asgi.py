@@ -40,7 +40,7 @@ class Middleware:
         if serve is None or MARK in scope or not _ledger.live.on or observation.is_suppressed():
             await self.app(scope, receive, send)
         else:
-            await serve(self.app, scope, receive, send, self._template, "asgi")
+            await serve(self.app, scope, receive, send, (self._template,), "asgi")
 
     def _template(self, scope: Scope, served: Served) -> str | None:
         return None if self._route is None else self._route(scope)

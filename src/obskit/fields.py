@@ -5,8 +5,9 @@ Documentation, the JSON Schema of the line, the data inventory and the tests are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from obskit.record import Record
 
 VERSION = "0.1.0"
 """Version of obskit, the same as in its distribution."""
@@ -17,8 +18,7 @@ SCHEMA = "1"
 JsonType = Literal["string", "integer", "number", "boolean", "array"]
 
 
-@dataclass(frozen=True, slots=True)
-class LineField:
+class LineField(Record):
     """A field of a log line.
 
     *when* says where it is present; *origin* says for the data inventory whose data it is;
@@ -33,15 +33,18 @@ class LineField:
     pattern: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric and its labels; *buckets* are the upper bounds of a histogram, in seconds."""
+class Metric(Record):
+    """A metric and its labels; *buckets* are the upper bounds of a histogram, in seconds.
+
+    *across* says how a gauge is put together from the workers of a service.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...]
     meaning: str
     buckets: tuple[float, ...] = ()
+    across: Literal["livesum", "max"] = "livesum"
 
 
 _UNIT = "in a unit of work"
@@ -91,6 +94,7 @@ LINE: tuple[LineField, ...] = (
     LineField("http_request_method", "string", "Method of the request", "on the summary line", "caller"),
     LineField("http_route", "string", "Route template that matched", "on the summary line"),
     LineField("task_name", "string", "Name of the job or task", "on the summary line of a task"),
+    LineField("task_id", "string", "ID that Celery gave to the task", "on the summary line of a task, and on Celery's own lines about it"),
     LineField("messaging_system", "string", "System that brought the message", "on the summary line of a message"),
     LineField("messaging_destination_name", "string", "Queue or topic of the message", "on the summary line of a message"),
     LineField("url_path", "string", "Path without query", "on the summary line", "caller"),
@@ -100,9 +104,24 @@ LINE: tuple[LineField, ...] = (
         pattern="ok|client_gone|cancelled|rejected|timeout|dependency|server_error|client_error",
     ),
     LineField("dependency", "string", "Peer whose failure caused this one", "on the summary line, outcome dependency"),
+    LineField("message_age_ms", "number", "Milliseconds from when the message was sent to when the work on it began", "on the summary line of a message or task"),
+    LineField("end_to_end_age_ms", "number", "Milliseconds from the birth of the operation to the end of the work", "on the summary line of a message or task"),
+    LineField("attempt", "integer", "Which time this is that the work is tried, from 2 on", "on the summary line of a message or task"),
+    LineField("redelivered", "boolean", "True where the message was handed out before", "on the summary line of a message or task"),
+    LineField("retried", "boolean", "True where the work will be tried again", "on the summary line of a message or task"),
+    LineField("dead_lettered", "boolean", "True where the message or task was given up", "on the summary line of a message or task"),
     LineField("duration_ms", "number", "Milliseconds from start to end of the response", "on the summary line"),
     LineField("calls", "integer", "Outgoing calls made", "on the summary line"),
     LineField("calls_ms", "number", "Milliseconds spent in outgoing calls", "on the summary line"),
+    LineField(
+        "messaging_sent_to", "array", "Where messages were sent, as system:destination",
+        "on the summary line, if messages were sent",
+    ),
+    LineField("messaging_sent", "integer", "Messages sent", "on the summary line, if messages were sent"),
+    LineField(
+        "answered_as", "array", "Correlation IDs under which callees answered that did not take over this one",
+        "on the summary line, if there are any", "callee", "[A-Za-z0-9._:~+/=@-]{1,128}",
+    ),
     LineField("warning_category", "string", "Class of a Python warning", "on warnings"),
     LineField("warning_at", "string", "File and line that a Python warning is about", "on warnings"),
     LineField("error_thread", "string", "Thread that ended by an exception", "on its line", "application"),
@@ -121,6 +140,9 @@ LINE: tuple[LineField, ...] = (
     LineField("obskit_problem", "string", "Which setting is not understood", "on lines about settings"),
     LineField("obskit_where", "string", "Part of obskit that had an error of its own", "on lines about such errors"),
     LineField("obskit_error", "string", "What the error of obskit's own said", "on lines about such errors"),
+    LineField("obskit_lost", "integer", "Number of lines or spans that were lost since the last such line", "on lines about lost lines and spans"),
+    LineField("obskit_reason", "string", "Why they were lost or cannot be sent, as in `obskit_lost_total`", "on lines about lost lines and spans"),
+    LineField("obskit_to", "string", "Where spans are sent", "on lines about spans that cannot be sent"),
     LineField("obskit_truncated", "integer", "Bytes taken off to keep the line within its budget", "on shortened lines"),
     LineField("obskit_degraded", "integer", "Values that could not be written as they are", "on degraded lines"),
 )  # fmt: skip
@@ -144,6 +166,8 @@ TASK_BUCKETS = (
     14400.0,
 )
 
+_QUEUE = ("messaging_system", "messaging_destination_name")
+
 METRICS: tuple[Metric, ...] = (
     Metric(
         "http_server_request_duration_seconds", "histogram",
@@ -160,6 +184,29 @@ METRICS: tuple[Metric, ...] = (
         "http_client_request_duration_seconds", "histogram",
         ("http_request_method", "server_address", "outcome"), "Time of outgoing requests", REQUEST_BUCKETS,
     ),
+    Metric(
+        "messaging_publish_duration_seconds", "histogram", (*_QUEUE, "outcome"),
+        "Time of sending a message or task", REQUEST_BUCKETS,
+    ),
+    Metric(
+        "messaging_process_duration_seconds", "histogram", (*_QUEUE, "outcome"),
+        "Time of the work on a message", TASK_BUCKETS,
+    ),
+    Metric(
+        "messaging_message_age_seconds", "histogram", _QUEUE,
+        "Age of a message or task when the work on it began", TASK_BUCKETS,
+    ),
+    Metric(
+        "messaging_end_to_end_age_seconds", "histogram", _QUEUE,
+        "Time from the birth of the operation, in whatever service, to the end of the work on its message",
+        TASK_BUCKETS,
+    ),
+    Metric("messaging_redeliveries_total", "counter", _QUEUE, "Messages and tasks that were handed out once more"),
+    Metric("messaging_dead_lettered_total", "counter", _QUEUE, "Messages and tasks that were given up"),
+    Metric(
+        "messaging_last_success_timestamp_seconds", "gauge", _QUEUE,
+        "When a message or task was last worked on with success, in seconds since 1970", across="max",
+    ),
     Metric("task_duration_seconds", "histogram", ("task_name", "outcome"), "Time of jobs and tasks", TASK_BUCKETS),
     Metric(
         "operation_duration_seconds", "histogram", ("operation", "outcome"),
@@ -170,7 +217,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("obskit_build_info", "gauge", ("version", "service", "service_version", "env", "python"), "Always 1"),
     Metric("obskit_internal_errors_total", "counter", ("where",), "Errors contained inside obskit"),
     Metric("obskit_lost_total", "counter", ("signal", "reason"), "Telemetry lost"),
-    Metric("obskit_workers", "gauge", (), "Processes that share these metrics; absent where there is one"),
+    Metric("obskit_workers", "gauge", (), "Living workers, idle ones too; absent where there is one process"),
 )  # fmt: skip
 
 LINE_NAMES: frozenset[str] = frozenset(field.name for field in LINE)

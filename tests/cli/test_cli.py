@@ -1,8 +1,10 @@
 """The command ``obskit`` itself."""
 
 import io
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -10,7 +12,9 @@ import pytest
 
 import obskit
 from obskit.cli import COMMANDS, main, parser_of
+from tests.services.processes import environment
 from tests.source import ROOT
+from tests.story.scenes import failing_order
 
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 
@@ -57,20 +61,63 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(name, capsys):
     assert "--nonsense" in shown
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(obskit_command):
-    """``obskit --help | head -1`` ends quietly."""
-    process = subprocess.Popen(
-        [*obskit_command, "--help"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(20) in (0, 120)
-    process.stderr.close()
+COMMAND_LINES = {
+    "overview": ["--help"],
+    "help": ["story", "--help"],
+    "version": ["--version"],
+    "story": ["story", "op-1", "LOG"],
+    "table": ["story", "LOG"],
+    "doctor": ["doctor", "--metrics-port", "off"],
+}
+
+
+@pytest.fixture
+def into(obskit_command, tmp_path):
+    """Give what runs a command line with a stdout of a shell's making."""
+    log = tmp_path / "lines.log"
+    log.write_text("".join(json.dumps(line) + "\n" for line in failing_order().lines))
+
+    def run(words, redirection):
+        command = shlex.join(
+            [*obskit_command, *(str(log) if word == "LOG" else word for word in words)]
+        )
+        return subprocess.run(
+            ["bash", "-o", "pipefail", "-c", f"{command} {redirection}"],
+            env=environment({}), cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMAND_LINES)
+@pytest.mark.parametrize(
+    ("redirection", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+def test_an_answer_that_does_not_get_out_is_said(into, name, redirection, why):
+    """In one line, with the exit code of wrong use: nobody may take it for an answer."""
+    ended = into(COMMAND_LINES[name], redirection)
+
+    assert ended.stderr == f"obskit: cannot write to stdout: {why}\n"
+    assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("name", COMMAND_LINES)
+def test_a_reader_that_has_seen_enough_is_no_error(into, name):
+    """``obskit story | head -1`` ends quietly, also where the reader has not even begun."""
+    ended = into(COMMAND_LINES[name], "| head -1")
+    assert ended.stderr == ""
+    assert ended.stdout.count("\n") == 1
+    ended = into(COMMAND_LINES[name], "| true")
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert ended.returncode in (0, 1)
+
+
+def test_wrong_use_is_wrong_use_where_nothing_is_heard(into):
+    """A closed stderr is no reason to fail in another way."""
+    ended = into(["rum"], "2>&-")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "")
 
 
 def test_only_the_command_that_is_called_is_imported(obskit_command):
@@ -87,7 +134,9 @@ def test_only_the_command_that_is_called_is_imported(obskit_command):
         timeout=20,
         check=True,
     )
-    assert shown.stdout.splitlines()[1] == "['obskit', 'obskit.cli', 'obskit.fields']"
+    found = set(shown.stdout.splitlines()[1].strip("[]").replace("'", "").split(", "))
+    floor = {"obskit", "obskit.fields", "obskit.record"}
+    assert found <= floor | {"obskit.cli", "obskit.cli._output"}
 
 
 def test_the_module_is_the_command(obskit_command):

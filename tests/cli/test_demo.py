@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from obskit.cli import _shop, demo, main
+from obskit.cli._scenes import SCENES
 from tests.services.ports import accepts, wait_until
 from tests.services.processes import environment
 from tests.source import ROOT
 
 README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+SERVICES = ("accounts", "email", "inventory", "invoice", "mailroom", "shipping", "shop")
+KINDS = ("log", "metrics")
 COMMAND = [sys.executable, "-m", "obskit", "demo"]
 
 
@@ -40,8 +43,8 @@ def in_order(text, *parts):
 
 
 @pytest.mark.slow
-def test_it_shows_a_mystery_and_solves_it(tmp_path):
-    """Two demos at once: each ends well within a minute, with a story, a culprit and rates."""
+def test_it_shows_mysteries_and_solves_them(tmp_path):
+    """Two demos at once: each ends within a minute, with stories, culprits, edges and rates."""
     begun = time.monotonic()
     text_demo, json_demo = start(tmp_path), start(tmp_path, "--json")
     text, errors = text_demo.communicate(timeout=110)
@@ -51,66 +54,88 @@ def test_it_shows_a_mystery_and_solves_it(tmp_path):
     assert time.monotonic() - begun < 60
     assert in_order(
         text,
-        "[Invoice] WARN Unknown country code",
-        "[Warehouse] ERROR Invalid country code",
+        "[Shop] WARN Unknown country code",
         "2 orders failed. Whose?",
         "emil       Unknown country code     Invalid country code     502",
-        "Packing a parcel",  # by time the parcel comes before the order
+        "Looking for the CD",  # by time the CD is looked for before there is an order
         "Order received",
         "$ obskit story ",
-        "Culprit: warehouse POST /parcels: KeyError",
-        "Order received",  # by cause it does not
-        "Packing a parcel",
-        "warehouse  /parcels             server_error         2",
+        "Culprit: inventory POST /reservations: KeyError",
+        "Order received",  # by cause it is not
+        "Looking for the CD",
+        "Culprit: inventory POST /reservations: went on after its caller had left",
+        "Made good: invoice",
+        "Culprit: nobody: invoice.write ended in WorkerLostError",
+        "[]          mailroom  Card read",
+        "Culprit: shop -> email (task celery:mails): the ID gets lost",
+        "Culprit: inventory at 127.0.0.1:",
+        "$ obskit hops ",
+        "1 of 7 edges loses the ID or the clock",
+        "invoice    invoice.write         server_error       1",
     )
-    assert len(text.splitlines()) < 100
+    assert len(text.splitlines()) < 240
     judge(found)
     shown = README.partition("<!-- story of obskit demo -->")[2].partition("```text\n")[2]
-    told = (tmp_path / "obskit-demo" / "2-observed" / "story.txt").read_text(encoding="utf-8")
-    assert bare(told) == bare(shown.partition("```")[0]), "scripts/reference --story renews it"
+    kept = tmp_path / "obskit-demo" / "2-observed" / "stories" / "country.txt"
+    told = bare(kept.read_text(encoding="utf-8"))
+    assert told == bare(shown.partition("```")[0]), "scripts/reference --story renews it"
     folders = {path.name for path in tmp_path.iterdir()}
     assert folders == {"obskit-demo", "obskit-demo-2"}
     for folder in folders:
-        told = tmp_path / folder / "2-observed"
-        assert {path.name for path in told.iterdir()} == {
-            "invoice.log", "invoice.metrics", "story.txt", "warehouse.log", "warehouse.metrics",
-        }  # fmt: skip
+        observed = tmp_path / folder / "2-observed"
+        names = {path.name for path in observed.iterdir()}
+        assert names == {"stories"} | {f"{name}.{kind}" for name in SERVICES for kind in KINDS}
+        told = {path.stem for path in (observed / "stories").iterdir()}
+        assert told == {scene.name for scene in SCENES}
 
 
 def bare(story):
     """Return a story without what differs from run to run: IDs, times, and how wide they are."""
     text = re.sub(r"\b[0-9a-f]{32}\b", "ID", story)
-    text = re.sub(r" [\w-]*…", "…", re.sub(r"\d[\d.:]*", "0", text))
+    # What is cut is cut elsewhere where a time is longer.
+    text = re.sub(r"request finished .*|.{0,12}…", "…", text)
+    text = re.sub(r"\d(?:[\d.:]|,(?=\d))*", "0", text)
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
 def judge(found):
     """Check what the demo says as JSON."""
     assert found["bare"]["failed"] == ["emil", "gus"]
-    assert found["answers"] == found["bare"]["answers"]
+    bare_answers = found["bare"]["answers"]
+    assert {name: found["answers"][name] for name in bare_answers} == bare_answers
     assert found["story"]["culprit"]
-    requests = {(row["service"], row["outcome"]): row["requests"] for row in found["red"]}
-    assert requests == {
-        ("invoice", "dependency"): 2,
-        ("invoice", "ok"): 6,
-        ("warehouse", "server_error"): 2,
-        ("warehouse", "ok"): 6,
+    assert set(found["scenes"]) == {scene.name for scene in SCENES}
+    numbers = {(row["service"], row["outcome"]): row["number"] for row in found["red"]}
+    assert numbers == {
+        ("accounts", "ok"): 20,
+        ("email", "ok"): 8,
+        ("inventory", "ok"): 9,
+        ("inventory", "server_error"): 2,
+        ("invoice", "ok"): 8,
+        ("invoice", "server_error"): 1,
+        ("shipping", "ok"): 8,
+        ("shop", "dependency"): 3,
+        ("shop", "ok"): 8,
+        ("shop", "timeout"): 1,
     }
 
 
 @pytest.mark.slow
 def test_the_services_can_be_kept(tmp_path):
-    """With --keep they go on, hold the folder, and end when they are told to."""
-    found = json.loads(start(tmp_path, "--keep", "--json").communicate(timeout=110)[0])
+    """With --keep all go on, hold the folder, and end when they are told to."""
+    words = ("--keep", "--json", "--scenario", "outage")
+    found = json.loads(start(tmp_path, *words).communicate(timeout=110)[0])
     services = found["services"]
+    ports = [int(one["url"].rpartition(":")[2]) for one in services if one["url"]]
     try:
-        assert [service["service"] for service in services] == ["invoice", "warehouse"]
-        assert all(accepts(int(service["url"].rpartition(":")[2])) for service in services)
+        assert "bare" not in found
+        assert sorted(service["service"] for service in services) == sorted(SERVICES)
+        assert len(ports) == 3
+        assert all(map(accepts, ports))  # also that of the service that was stopped meanwhile
         assert main(["demo", "--folder", str(tmp_path / "obskit-demo")]) == 2
     finally:
         for service in services:
             os.kill(service["pid"], signal.SIGTERM)
-    ports = [int(service["url"].rpartition(":")[2]) for service in services]
     wait_until(lambda: not any(map(accepts, ports)), lambda: "still there", 30)
 
 
@@ -119,7 +144,7 @@ def test_the_services_can_be_kept(tmp_path):
 def test_an_interrupted_demo_leaves_nothing_running(tmp_path, number):
     """Who has seen enough gets his ports back."""
     process = start(tmp_path)
-    log = tmp_path / "obskit-demo" / "1-bare" / "warehouse.log"
+    log = tmp_path / "obskit-demo" / "1-bare" / "inventory.log"
     wait_until(lambda: log.is_file() and b"Listening" in log.read_bytes(), lambda: "no start", 60)
     port = int(log.read_text().partition("http://127.0.0.1:")[2].partition(" ")[0])
     process.send_signal(number)
@@ -153,6 +178,11 @@ def test_the_extra_brings_what_is_needed():
         (["--folder"], "expected one argument"),
         (["--loud"], "--loud"),
         (["--folder", __file__], "File exists"),
+        (["--scenario", "sunshine"], "sunshine"),
+        (["--broker", "redis://127.0.0.1"], "--broker: wants amqp://HOST:PORT"),
+        (["--broker", "amqp://127.0.0.1:x"], "--broker: wants amqp://HOST:PORT"),
+        (["--broker", "amqp://127.0.0.1:1"], "--broker: nobody is at 127.0.0.1:1"),
+        (["--zipkin", "127.0.0.1:9411"], "--zipkin: wants http://HOST:PORT"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(words, says, capsys):
@@ -169,12 +199,12 @@ def test_a_service_that_fails_is_said_in_one_message(monkeypatch, tmp_path, caps
     """The reason comes from the service, and the exit code is that of wrong use."""
 
     def fail(*arguments, **options):
-        raise RuntimeError("invoice did not start:\nno")
+        raise RuntimeError("shop did not start:\nno")
 
     monkeypatch.setattr(demo, "_play", fail)
 
     assert main(["demo", "--folder", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "obskit demo: invoice did not start:\nno\n"
+    assert capsys.readouterr().err == "obskit demo: shop did not start:\nno\n"
 
 
 def test_a_folder_is_for_one_demo_at_a_time(tmp_path, monkeypatch):

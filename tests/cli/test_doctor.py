@@ -143,31 +143,41 @@ def test_without_a_program_it_looks_at_the_installation(doctor):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["no-such-program"], "no-such-program: not found"),
-        (["/etc/passwd"], "/etc/passwd: is not executable"),
         (["--path", "orders", "x"], "--path: must be a path"),
         (["--seconds", "soon", "x"], "--seconds: must be a number"),
         (["--seconds", "-1", "x"], "--seconds: must be a number"),
-        (["--log-level", "LOUD", "x"], "OBSKIT_LOG_LEVEL='LOUD' must be a level"),
         (["--set", "enabled=0", sys.executable], "OBSKIT_ENABLED=0 is set"),
-        (["--", "--json"], "no option --json"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(words, says, capsys):
+def test_wrong_use_is_one_line_and_exit_code_2(words, says, refused):
     """What cannot be examined is said in one line, before anything runs."""
-    assert main(["doctor", *words]) == 2
-    shown = capsys.readouterr()
-
-    assert shown.out == ""
-    assert shown.err.count("\n") == 1
-    assert says in shown.err
+    assert says in refused("doctor", *words)
 
 
-def test_a_program_of_another_format_is_wrong_use(tmp_path, capsys):
-    """What the system refuses to execute is named with the reason."""
-    broken = tmp_path / "broken"
-    broken.write_bytes(b"\x7fELF nonsense")
-    broken.chmod(0o755)
+def test_the_words_of_a_program_are_its_own(doctor):
+    """It said nothing before it failed, and obskit's own lines are not what it said."""
+    code, found = doctor("--", sys.executable, "-c", "raise SystemExit(3)")
 
-    assert main(["doctor", str(broken)]) == 2
-    assert "cannot start" in capsys.readouterr().err
+    assert code == 1
+    assert found["checks"][0]["details"] == []
+
+
+def test_a_log_file_that_cannot_be_is_named(doctor, tmp_path):
+    """With the setting that chooses it."""
+    code, found = doctor("--log-stream", str(tmp_path), "--", sys.executable, "-c", "print(1)")
+    (lines,) = [check for check in found["checks"] if check["name"] == "lines"]
+
+    assert code == 1
+    assert lines["details"] == [f"{tmp_path}: it is a folder (OBSKIT_LOG_STREAM chooses the file)"]
+
+
+@pytest.mark.slow
+def test_metrics_are_found_where_no_request_is_sent(doctor, tmp_path):
+    """The port is opened when the start is over, which is waited for."""
+    (tmp_path / "app.py").write_text(APP)
+    port = str(reserve_port())
+    words = ("--", sys.executable, "-m", "uvicorn", "app:app", "--port", port)
+    code, found = doctor("--no-request", *words)
+
+    assert code == 0, found
+    assert checks(found)["metrics"] == "ok"

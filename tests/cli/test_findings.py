@@ -75,6 +75,7 @@ def test_how_the_program_ended(trial, expected, says):
     [
         (b"first\nOSError: port in use ?token=1\n", "OSError: port in use"),
         (json.dumps(LINE | {"error_message": "boom"}).encode(), "boom"),
+        (json.dumps(LINE | {"error_type": "E", "error_message": "boom"}).encode(), "E: boom"),
         (json.dumps(LINE | {"message": "bye"}).encode(), "bye"),
     ],
 )
@@ -83,6 +84,37 @@ def test_the_last_words_of_a_crash_are_shown(stderr, says):
     found = verdict("program", trial={"stopped": False, "exit_code": 1, "stderr": stderr})
 
     assert says in found.details[0]
+
+
+def test_our_own_words_are_not_the_last_ones():
+    """The program's are before them, in the other stream, or in the file that lines go to."""
+    ours = [json.dumps(LINE | {"logger": name}).encode() for name in ("obskit", "obskit.metrics")]
+    ours.append(b"obskit: x runs unobserved")
+    crashed = {"stopped": False, "exit_code": 1}
+    mixed = b"\n".join([b"sorry", b"", *ours])
+    for trial in ({"stderr": mixed}, {"stderr": b"\n".join(ours), "stdout": mixed}):
+        assert verdict("program", trial=crashed | trial).details == ("its last words: sorry",)
+    silent = verdict("program", output=ours, trial=crashed | {"stderr": b"\n".join(ours)})
+    assert silent.details == ()
+    said = verdict("program", output=[b"in the file", *ours], trial=crashed)
+    assert said.details == ("its last words: in the file",)
+
+
+def test_a_file_without_lines_is_named(tmp_path):
+    """With what is wrong with it, and the setting that chooses it."""
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    for path, why in ((tmp_path, "a folder"), (empty, "empty"), (tmp_path / "no", "not made")):
+        given = case()
+        given.output = {str(path): b""}
+        checks, _ = _findings.examine(given)
+        (lines,) = [check for check in checks if check.name == "lines"]
+
+        assert lines.verdict == "bad"
+        assert lines.says == "not a single line came out"
+        assert str(path) in lines.details[0]
+        assert why in lines.details[0]
+        assert "OBSKIT_LOG_STREAM" in lines.details[0]
 
 
 @pytest.mark.parametrize(
@@ -235,3 +267,20 @@ def test_what_obskit_itself_got_wrong_is_bad_news(observed, name, says):
 
     assert found.verdict == "bad"
     assert says in found.details[0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "trouble", "expected", "says"),
+    [
+        (7, "", "ok", "7 sent to http://z:9411"),
+        (0, "", "note", "0 sent to http://z:9411"),
+        (7, "status 404", "bad", "http://z:9411: status 404"),
+    ],
+)
+def test_spans_that_are_sent_are_told_of(sent, trouble, expected, says):
+    """Where they go, how many went, and what is wrong."""
+    row = {"to": "http://z:9411", "sent": sent, "waiting": 0, "trouble": trouble}
+    found = verdict("spans", observed={"spans": {"zipkin": row}})
+
+    assert found.verdict == expected
+    assert says in (found.says, *found.details)

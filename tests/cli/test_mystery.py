@@ -21,17 +21,17 @@ def line(service, correlation_id, message, timestamp="1", level="error", **more)
 def summary(correlation_id, customer, status):
     """Return the summary line of an order."""
     more = {"url_path": f"/orders/{customer}", "http_response_status_code": status}
-    return line("invoice", correlation_id, "request finished", "9", "info", **more)
+    return line("shop", correlation_id, "request finished", "9", "info", **more)
 
 
 LINES = [
-    line("warehouse", "b", INVALID, "0"),
-    line("invoice", "a", UNKNOWN, "1", "warn"),
-    line("invoice", "b", UNKNOWN, "2", "warn"),
-    line("warehouse", "b", "Exception on /parcels [POST]", "3"),
+    line("inventory", "b", INVALID, "0"),
+    line("shop", "a", UNKNOWN, "1", "warn"),
+    line("shop", "b", UNKNOWN, "2", "warn"),
+    line("inventory", "b", "Exception on /reservations [POST]", "3"),
     summary("a", "zoe", 200),
     summary("b", "ann", 502),
-    {"scope": "process", "service": "invoice", "message": "process started", "timestamp": "0"},
+    {"scope": "process", "service": "shop", "message": "process started", "timestamp": "0"},
 ]
 
 
@@ -39,10 +39,10 @@ def test_words_of_both_services_are_put_together_by_id():
     """Who said what about whom is a matter of looking at the ID."""
     ann, zoe = _mystery.tell_apart(LINES)
 
-    assert (ann.customer, ann.invoice, ann.warehouse, ann.status) == (
+    assert (ann.customer, ann.shop, ann.inventory, ann.status) == (
         "ann", (UNKNOWN,), (INVALID,), 502,
     )  # fmt: skip
-    assert (zoe.customer, zoe.invoice, zoe.warehouse) == ("zoe", (UNKNOWN,), ())
+    assert (zoe.customer, zoe.shop, zoe.inventory) == ("zoe", (UNKNOWN,), ())
     assert ann.is_mysterious
     assert not zoe.is_mysterious
 
@@ -56,8 +56,8 @@ def test_bare_words_are_warnings_and_errors_of_the_shop(tmp_path):
     """Tracebacks, information and the servers' own words are left out."""
     log = tmp_path / "log"
     log.write_bytes(
-        b"[Invoice] INFO Order received\n[Invoice] WARN Unknown country code\n"
-        b"Traceback \xff\n[Warehouse] ERROR Invalid country code\n[7] [INFO] Booting\n"
+        b"[Shop] INFO Order received\n[Shop] WARN Unknown country code\n"
+        b"Traceback \xff\n[Inventory] ERROR Invalid country code\n[7] [INFO] Booting\n"
     )
 
-    assert _mystery.bare_words(log) == [f"[Invoice] WARN {UNKNOWN}", f"[Warehouse] ERROR {INVALID}"]
+    assert _mystery.bare_words(log) == [f"[Shop] WARN {UNKNOWN}", f"[Inventory] ERROR {INVALID}"]

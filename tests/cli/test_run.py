@@ -1,6 +1,7 @@
 """What ``obskit run`` hands to the program."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from obskit import settings
-from obskit.cli import main, run
+from obskit.cli import run
 from tests.services.processes import environment
 from tests.source import ROOT
 
@@ -134,31 +135,34 @@ def test_options_become_settings(observed):
     [
         ([], "no program given"),
         (["--"], "no program given"),
+        (["--set", "coffee=1", "x"], "--set coffee=1: must be NAME=VALUE"),
+        (["--set", "redact", "x"], "--set redact: must be NAME=VALUE"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(words, says, refused):
+    """What cannot be started is said in one line on stderr, before anything runs."""
+    assert says in refused("run", *words)
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
         (["no-such-program"], "no-such-program: not found"),
         (["/etc/passwd"], "/etc/passwd: is not executable"),
         (["--log-level", "LOUD", "x"], "OBSKIT_LOG_LEVEL='LOUD' must be a level"),
-        (["--set", "coffee=1", "x"], "--set coffee=1: must be NAME=VALUE"),
-        (["--set", "redact", "x"], "--set redact: must be NAME=VALUE"),
         (["--", "--service", "x"], "no option --service"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(words, says, capsys):
-    """What cannot be started is said in one line on stderr, before anything runs."""
-    assert main(["run", *words]) == 2
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err.count("\n") == 1
-    assert says in shown.err
+def test_what_runs_a_program_refuses_the_same(command, words, says, refused):
+    """The command that runs it for good, and the one that tries it."""
+    assert says in refused(command, *words)
 
 
-def test_a_program_of_another_format_is_wrong_use(tmp_path, capsys):
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_program_of_another_format_is_wrong_use(command, broken_program, refused):
     """What the system refuses to execute is named with the reason."""
-    broken = tmp_path / "broken"
-    broken.write_bytes(b"\x7fELF nonsense")
-    broken.chmod(0o755)
-
-    assert main(["run", str(broken)]) == 2
-    assert "cannot start" in capsys.readouterr().err
+    assert f"cannot start {broken_program}" in refused(command, broken_program)
 
 
 def test_the_programs_next_to_this_python_are_found(monkeypatch):
@@ -282,29 +286,24 @@ def test_the_users_usercustomize_still_runs(observed, tmp_path):
     assert output.stdout.startswith((b"42 True", b"None"))
 
 
-def test_a_folder_that_is_no_program_is_wrong_use(tmp_path, capsys):
+def test_a_folder_that_is_no_program_is_wrong_use(tmp_path, refused):
     """A folder needs a __main__.py, and a text file the right to be run."""
-    assert main(["run", str(tmp_path)]) == 2
     tmp_path.joinpath("notes.txt").write_text("no program")
-    assert main(["run", str(tmp_path / "notes.txt")]) == 2
-    errors = capsys.readouterr().err.splitlines()
 
-    assert len(errors) == 2
-    assert "is a folder without __main__.py" in errors[0]
-    assert "is not executable" in errors[1]
+    assert "is a folder without __main__.py" in refused("run", str(tmp_path))
+    assert "is not executable" in refused("run", str(tmp_path / "notes.txt"))
 
 
-def test_a_text_file_that_may_be_run_is_run_as_a_shell_would(tmp_path, capsys):
+def test_a_text_file_that_may_be_run_is_run_as_a_shell_would(tmp_path, refused):
     """Where the system knows no format, the reason is one line."""
     text = tmp_path / "notes"
     text.write_text("no program\n")
     text.chmod(0o755)
 
-    assert main(["run", str(text)]) == 2
-    assert "cannot start" in capsys.readouterr().err
+    assert "cannot start" in refused("run", str(text))
 
 
-def test_what_only_root_may_read_is_wrong_use(tmp_path, capsys, monkeypatch):
+def test_what_only_root_may_read_is_wrong_use(tmp_path, refused, monkeypatch):
     """A file that cannot be looked into is no reason for a traceback."""
     secret = tmp_path / "secret"
     secret.write_text("#!/usr/bin/python")
@@ -314,5 +313,19 @@ def test_what_only_root_may_read_is_wrong_use(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(run, "open", refuse, raising=False)
 
-    assert main(["run", str(secret)]) == 2
-    assert "is not executable" in capsys.readouterr().err
+    assert "is not executable" in refused("run", str(secret))
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "<&-"])
+def test_what_is_closed_or_full_is_the_programs_affair(obskit_command, redirection):
+    """obskit prints nothing itself: the program ends as it would without it."""
+    program = "import os; os._exit(7)"
+    command = shlex.join([*obskit_command, "run", "--", sys.executable, "-c", program])
+    ended = subprocess.run(
+        ["bash", "-c", f"{command} {redirection}"],
+        env=environment({"OBSKIT_METRICS_PORT": "off"}), capture_output=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 7, ended.stderr
+    assert b"Traceback" not in ended.stderr

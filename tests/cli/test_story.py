@@ -1,5 +1,6 @@
 """``obskit story`` as people call it: on files, on pipes, with and without an ID."""
 
+import gzip
 import json
 import shlex
 from collections.abc import Callable
@@ -73,6 +74,33 @@ def test_an_empty_pipe_is_said(start_process, obskit_command):
 
     assert output.returncode == 2
     assert b"there is nothing to read" in output.stderr
+
+
+def test_a_compressed_file_that_is_cut_off_is_told_as_far_as_it_goes(story, logs):
+    """What is there is read, and which file has no end is said."""
+    for path in logs.glob("*.log"):
+        whole = gzip.compress(path.read_bytes())
+        path.with_suffix(".log.gz").write_bytes(whole[:-10])
+        path.unlink()
+    code, out, err = story(ID, logs)
+    assert code == 1
+    assert "Culprit: warehouse POST /parcels: KeyError: 'XX'" in out
+    said = [f"obskit story: {path} is cut off: its last lines are missing" for path in
+            sorted(logs.iterdir())]  # fmt: skip
+    assert err.splitlines() == said
+    code, out, err = story(logs)
+    assert (code, err.splitlines()) == (1, said)
+    assert "KeyError" in out
+
+
+def test_a_compressed_file_without_a_single_line_is_named(story, logs):
+    """That is something else than an empty folder."""
+    path = logs / "a.gz"
+    path.write_bytes(gzip.compress(b"x" * 1000)[:10])
+    code, out, err = story(ID, path)
+
+    assert (code, out) == (2, "")
+    assert f"obskit story: there is nothing left to read in {path}" in err.splitlines()
 
 
 def test_without_an_id_what_failed_is_listed(story, logs):

@@ -50,7 +50,7 @@ def test_tables_name_everything_there_is(reference):
     """A setting, field, metric, row or command that is added gets documented by itself."""
     made = {name: make() for name, make in reference.MAKERS.items()}
 
-    visible = [name for name, one in settings.FIELDS.items() if not one.metadata["hidden"]]
+    visible = [name for name, one in settings.FIELDS.items() if not one.hidden]
     assert all(f"`{settings.environment_name(name)}`" in made["settings"] for name in visible)
     assert all(f"`{field.name}`" in made["fields"] for field in fields.LINE)
     assert all(f"`{field.name}`" in made["inventory"] for field in fields.LINE)

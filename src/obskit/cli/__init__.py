@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
+
+from obskit.cli import _output
+from obskit.cli._output import Unwritten
 
 __all__ = ["COMMANDS", "main", "parser_of"]
 
@@ -14,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a program fully instrumented, without a change to its code",
     "doctor": "run a program and say what is observed, what is not, and why",
     "story": "show one operation in causal order, and who is to blame",
+    "hops": "show on which edges between services the ID or the clock gets lost",
     "demo": "show a mystery in a shop of several services, then solve it",
 }
 
@@ -26,6 +31,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(WRONG_USE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+    def print_help(self, file: Any = None) -> None:
+        if file is None:
+            _output.write(self.format_help())
+        else:
+            super().print_help(file)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 bad news, 2 wrong use.
@@ -34,33 +45,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``obskit``; those of this process by default.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stderr is None:  # closed by who has started us; a file would get its number
+        sys.stderr = io.StringIO()
     try:
-        return _main(words)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WELL
+        code = _main(words)
+        _output.finish()
+        return code
+    except Unwritten as error:
+        _output.give_up()
+        if not error.reason:  # the reader, such as head, has seen enough
+            return WELL
+        sys.stderr.write(f"obskit: cannot write to stdout: {error.reason}\n")
+        return WRONG_USE
     except KeyboardInterrupt:
         return 130
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else WELL
 
 
 def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(_overview())
+        _output.write(_overview())
         return WELL if words else WRONG_USE
     if words[0] in ("-V", "--version"):
-        from obskit import __version__
+        from obskit.fields import VERSION
 
-        sys.stdout.write(f"obskit {__version__}\n")
+        _output.write(f"obskit {VERSION}\n")
         return WELL
     name, *rest = words
     if name not in COMMANDS:
         sys.stderr.write(f"obskit: {_unknown(name)}\n")
         return WRONG_USE
-    arguments = parser_of(name).parse_args(rest)
+    try:
+        arguments = parser_of(name).parse_args(rest)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else WELL
     result: int = import_module(f"obskit.cli.{name}").run(arguments)
-    sys.stdout.flush()
     return result
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from obskit.cli import _lines
@@ -50,6 +51,8 @@ def examine(case: Case) -> tuple[list[Check], list[dict[str, object]]]:
             checks.append(_request(case, lines))
         if case.scraped and case.trial.ports:
             checks.append(_metrics(case))
+        if case.observed.spans():
+            checks.append(_spans(case.observed))
         checks += [_libraries(case.observed), _health(case.observed), _settings(case.observed)]
     return checks, strays
 
@@ -60,7 +63,7 @@ def _program(case: Case) -> Check:
     if trial.killed:
         return Check(name, "bad", f"had to be killed after {after}: it did not end by SIGTERM")
     if not trial.stopped and trial.exit_code:
-        return Check(name, "bad", f"ended after {after} {_how(trial)}", tuple(_last_words(trial)))
+        return Check(name, "bad", f"ended after {after} {_how(trial)}", tuple(_last_words(case)))
     if not trial.stopped:
         return Check(name, "ok", f"ended by itself after {after} {_how(trial)}")
     if trial.ports:
@@ -76,14 +79,26 @@ def _how(trial: Trial) -> str:
     return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def _last_words(trial: Trial) -> Iterator[str]:
-    for raw in (trial.stderr, trial.stdout):
-        lines = raw.splitlines()
-        if lines:
-            line = _lines.judge(lines[-1]).line or {}
-            words = line.get("error_message") or line.get("message")
-            yield f"its last words: {mask(str(words)) if words else excerpt(lines[-1])}"
+def _last_words(case: Case) -> Iterator[str]:
+    """Yield what the program itself has said last; our own lines are not its words."""
+    for raw in (case.trial.stderr, case.trial.stdout, *case.output.values()):
+        for text in reversed(raw.splitlines()):
+            line = _lines.judge(text).line
+            if not text.strip() or text.startswith(b"obskit: ") or (line and _is_ours(line)):
+                continue
+            yield f"its last words: {_words(line or {}) or excerpt(text)}"
             return
+
+
+def _is_ours(line: dict[str, object]) -> bool:
+    return str(line.get("logger", "")).partition(".")[0] == "obskit"
+
+
+def _words(line: dict[str, object]) -> str:
+    parts = [line.get("error_type"), line.get("error_message")]
+    if not any(parts):
+        parts = [line.get("message")]
+    return mask(": ".join(str(part) for part in parts if part))
 
 
 def _reach(case: Case) -> Check:
@@ -144,7 +159,7 @@ def _judge_lines(
         form = case.observed.settings.get("log_format") or "json"
         return Check("lines", "note", f"not judged: format {form} to {stream}")
     if not total:
-        return Check("lines", "bad", "not a single line came out")
+        return Check("lines", "bad", "not a single line came out", tuple(_why_none(verdicts)))
     cut = "; the end of the output was too long to be kept" if case.trial.cut else ""
     if not strays:
         return Check("lines", "ok", f"{total} of {total} are valid{cut}")
@@ -155,6 +170,19 @@ def _judge_lines(
     if len(strays) > MOST_SHOWN:
         details.append(f"and {len(strays) - MOST_SHOWN} more (--json has them all)")
     return Check("lines", "bad", f"{total - len(strays)} of {total} are valid{cut}", tuple(details))
+
+
+def _why_none(streams: Iterable[str]) -> Iterator[str]:
+    """Yield why there is nothing in a file that lines should be in, and which setting says so."""
+    for stream in streams:
+        if stream in ("stdout", "stderr"):
+            continue
+        why = "it was not made; can its folder be written?"
+        if os.path.isdir(stream):
+            why = "it is a folder"
+        elif os.path.exists(stream):
+            why = "it is empty" if os.access(stream, os.W_OK) else "it cannot be written"
+        yield f"{mask(stream)}: {why} (OBSKIT_LOG_STREAM chooses the file)"
 
 
 def _request(case: Case, lines: Sequence[dict[str, object]]) -> Check:
@@ -214,6 +242,26 @@ def _metrics(case: Case) -> Check:
     if counted < answered:
         return Check("metrics", "bad", f"{answered} requests were answered, {counted:.0f} counted")
     return Check("metrics", "ok", f"{families} families; {counted:.0f} requests are counted")
+
+
+def _spans(observed: Observed) -> Check:
+    """Judge whether spans arrive where the settings send them."""
+    rows = observed.spans()
+    says = "; ".join(
+        f"{sum(row['sent'] for row in some)} sent to {mask(where)}" for where, some in rows.items()
+    )
+    troubles = tuple(
+        f"{mask(where)}: {why}"
+        for where, some in rows.items()
+        for why in dict.fromkeys(row["trouble"] for row in some if row["trouble"])
+    )
+    if troubles:
+        return Check("spans", "bad", says, troubles)
+    return Check(
+        "spans",
+        "ok" if any(row["sent"] for some in rows.values() for row in some) else "note",
+        says,
+    )
 
 
 def _libraries(observed: Observed) -> Check:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Line = Mapping[str, Any]
-SAID = re.compile(r"\[(?:Invoice|Warehouse)\] (?:WARN|ERROR) ")
+SAID = re.compile(r"\[(?:Shop|Inventory)\] (?:WARN|ERROR) ")
 TROUBLE = ("warning", "warn", "error", "critical")
 
 
@@ -20,13 +20,13 @@ class Told:
     correlation_id: str
     customer: str
     status: int | None
-    invoice: tuple[str, ...]
-    warehouse: tuple[str, ...]
+    shop: tuple[str, ...]
+    inventory: tuple[str, ...]
 
     @property
     def is_mysterious(self) -> bool:
         """Whether a warning of one service and an error of the other belong together."""
-        return bool(self.invoice and self.warehouse and (self.status or 0) >= 500)
+        return bool(self.shop and self.inventory and (self.status or 0) >= 500)
 
 
 def bare_words(log: Path) -> list[str]:
@@ -58,8 +58,8 @@ def _told(correlation_id: str, lines: Sequence[Line]) -> Told:
         if path.startswith("/orders/"):
             customer = path.removeprefix("/orders/")
             status = line.get("http_response_status_code")
-    invoice, warehouse = (tuple(_own_words(lines, name)) for name in ("invoice", "warehouse"))
-    return Told(correlation_id, customer, status, invoice, warehouse)
+    shop, inventory = (tuple(_own_words(lines, name)) for name in ("shop", "inventory"))
+    return Told(correlation_id, customer, status, shop, inventory)
 
 
 def _own_words(lines: Iterable[Line], service: str) -> Iterator[str]:

@@ -70,6 +70,14 @@ class Observed:
             counts.update(report.get("lost", {}))
         return dict(counts)
 
+    def spans(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what each process says of the spans that it sends, by where they go."""
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for report in self.reports:
+            for row in report.get("spans", {}).values():
+                rows.setdefault(row["to"], []).append(row)
+        return rows
+
     def seen(self) -> Counter[str]:
         """Return the units of work that were observed, by library."""
         counts: Counter[str] = Counter()
@@ -127,7 +135,7 @@ def settings_of(values: Mapping[str, Any], sources: Mapping[str, str]) -> list[d
     """Return the settings for people; what only obskit itself sets is not among them."""
     shown = []
     for name, value in values.items():
-        if name not in FIELDS or FIELDS[name].metadata["hidden"]:
+        if name not in FIELDS or FIELDS[name].hidden:
             continue
         value = list(value) if isinstance(value, (list, tuple)) else value
         shown.append(

@@ -35,29 +35,33 @@ def _plain(text: str) -> str:
 
 
 class Rate(NamedTuple):
-    """Requests of one route and outcome: how many, and how long they took on average."""
+    """Requests or tasks of one kind and outcome: how many, and how long they took on average."""
 
     service: str
-    route: str
+    work: str
     outcome: str
-    requests: int
+    number: int
     mean_ms: float
 
 
-DURATION = "http_server_request_duration_seconds"
+# How long it took, by the label that says what it was.
+DURATIONS = {
+    "http_server_request_duration_seconds": "http_route",
+    "task_duration_seconds": "task_name",
+}
 
 
 def rates(service: str, page: str) -> list[Rate]:
-    """Return rate, errors and duration of *service*, by route and outcome."""
+    """Return rate, errors and duration of *service*, by route or task and by outcome."""
     sums: dict[tuple[str, str], dict[str, float]] = {}
     for sample in read(page):
-        part = sample.name.removeprefix(DURATION)
-        if part in ("_count", "_sum") and sample.name.startswith(DURATION):
-            key = (sample.labels["http_route"], sample.labels["outcome"])
-            row = sums.setdefault(key, {"_count": 0.0, "_sum": 0.0})
+        name, _, part = sample.name.rpartition("_")
+        if part in ("count", "sum") and name in DURATIONS:
+            key = (sample.labels[DURATIONS[name]], sample.labels["outcome"])
+            row = sums.setdefault(key, {"count": 0.0, "sum": 0.0})
             row[part] += sample.value
     return [
-        Rate(service, route, outcome, int(row["_count"]), 1000 * row["_sum"] / row["_count"])
-        for (route, outcome), row in sorted(sums.items())
-        if row["_count"]
+        Rate(service, work, outcome, int(row["count"]), 1000 * row["sum"] / row["count"])
+        for (work, outcome), row in sorted(sums.items())
+        if row["count"]
     ]

@@ -1,26 +1,28 @@
-"""Start the services of the example shop, send them orders, and stop them."""
+"""The example shop: which services it has, and how customers order."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDED = ("fastapi", "uvicorn", "flask", "gunicorn", "httpx")
-READY_WITHIN = 30.0
-STOPPED_WITHIN = 10.0
+from obskit.cli import _services
+from obskit.cli._services import PortTaken, Program, Service
+
+NEEDED = ("celery", "django", "fastapi", "flask", "gunicorn", "httpx", "requests", "uvicorn")
 ATTEMPTS = 3
+WORKER = (
+    "worker", "--concurrency", "1", "--loglevel", "INFO",
+    "--without-gossip", "--without-mingle", "--without-heartbeat",
+)  # fmt: skip
+
+Services = dict[str, Service]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,37 +30,14 @@ class Order:
     """What a customer wants."""
 
     customer: str
-    country: str
+    cd: str = "Kind of Blue"
     copies: int = 1
+    gift: bool = False
 
 
-# Only Invoice knows Italy, only Warehouse knows Switzerland, and nobody knows XX.
-ORDERS = (
-    Order("ada", "DE"),
-    Order("ben", "FR"),
-    Order("cleo", "CH"),
-    Order("dora", "GB"),
-    Order("emil", "XX"),
-    Order("fay", "SE"),
-    Order("gus", "IT"),
-    Order("hana", "DE"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A running service of the shop."""
-
-    name: str
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-    metrics_port: int | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+# Emil lives in a country that nobody knows, Gus in one that Inventory does not deliver to, and
+# Shop does not know the tax of Cleo's.
+ORDERS = tuple(map(Order, ("ada", "ben", "cleo", "dora", "emil", "fay", "gus", "hana")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +46,17 @@ class Shop:
 
     Args:
         folder: Where they leave what they write.
-        observed: Whether they run under obskit.
-        clock_offset: Seconds that Warehouse's clock is ahead; only lines of obskit show it.
+        observed: Whether they run under obskit, and all of them; else those who serve requests.
+        broker: URL of the broker; None for a folder that is one.
+        zipkin: URL of the server that gets the traces.
+        clock_offset: Seconds that Inventory's clock is ahead; only lines of obskit show it.
         inherited: Descriptors that stay open as long as a service runs.
     """
 
     folder: Path
     observed: bool
+    broker: str | None = None
+    zipkin: str | None = None
     clock_offset: float = 0.0
     inherited: tuple[int, ...] = ()
 
@@ -98,143 +81,126 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def running(shop: Shop) -> Iterator[list[Service]]:
+def running(shop: Shop) -> Iterator[Services]:
     """Have the shop running inside the block."""
     services = start(shop)
     try:
         yield services
     finally:
-        stop(services)
+        _services.stop(services.values())
 
 
-def start(shop: Shop) -> list[Service]:
-    """Start both services, and wait until they answer.
+def start(shop: Shop) -> Services:
+    """Start the services, and wait until all are ready.
 
     Raises:
         RuntimeError: A service ended or did not answer in time; the text has its last lines.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _start_both(shop)
-        except _PortTaken:
+            return _start_all(shop)
+        except PortTaken:
             if attempt == ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 
 
-class _PortTaken(RuntimeError):
-    """Somebody was faster: between finding a free port and using it there is a moment."""
-
-
-def _start_both(shop: Shop) -> list[Service]:
-    services: list[Service] = []
+def _start_all(shop: Shop) -> Services:
+    services: Services = {}
+    shop.folder.mkdir(parents=True, exist_ok=True)
+    if shop.broker is None:  # an earlier run may have left messages
+        shutil.rmtree(_folder_of_broker(shop), ignore_errors=True)
     try:
-        at = free_port()
-        command = ["gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{at}"]
-        if find_spec("gunicorn.ctl") is not None:  # one for all gunicorns of a user
-            command.append("--no-control-socket")
-        offset = {"OBSKIT_DEMO_CLOCK_OFFSET": str(shop.clock_offset)} if shop.clock_offset else {}
-        services.append(_start(shop, "warehouse", at, [*command, "warehouse:app"], offset))
-        more = {"WAREHOUSE_URL": services[0].url}
-        at = free_port()
-        command = ["uvicorn", "--port", str(at), "--no-use-colors", "invoice:app"]
-        services.insert(0, _start(shop, "invoice", at, command, more))
-        for service in services:
-            _wait(service)
+        for program in roster(shop):
+            services[program.name] = _start(program, shop)
+        for service in services.values():
+            _services.wait(service)
     except BaseException:
-        stop(services)
+        _services.stop(services.values())
         raise
     return services
 
 
-def free_port() -> int:
-    """Return a port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _start(program: Program, shop: Shop, *, again: bool = False) -> Service:
+    return _services.start(
+        program,
+        programs(),
+        shop.folder,
+        observed=shop.observed,
+        inherited=shop.inherited,
+        again=again,
+    )
 
 
-def _start(shop: Shop, name: str, port: int, words: list[str], more: Mapping[str, str]) -> Service:
-    given = dict(os.environ)
-    environ = {name: value for name, value in given.items() if not name.startswith("OBSKIT_")}
-    environ |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
-    environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1")
-    command = [sys.executable, "-m", *words]
-    metrics_port = None
-    if shop.observed:
-        metrics_port = free_port()
-        environ |= {"OBSKIT_SERVICE": name, "OBSKIT_METRICS_PORT": str(metrics_port)}
-        command = [sys.executable, "-m", "obskit", "run", "--", *command]
-    log = shop.folder / f"{name}.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=programs(),
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-            pass_fds=shop.inherited,
-        )
-    return Service(name, port, process, log, metrics_port)
-
-
-def _wait(service: Service) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while service.process.poll() is None and time.monotonic() < deadline:
-        if get(service.port, "/health") is not None:
-            return
-        time.sleep(0.05)
-    words = service.log.read_text(encoding="utf-8", errors="replace")
-    kind = _PortTaken if "ddress already in use" in words else RuntimeError
-    raise kind(f"{service.name} did not start:\n{words[-2000:]}")
-
-
-def get(port: int, path: str) -> str | None:
-    """Return the page at *path*; None where nobody answers it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def start_again(service: Service, shop: Shop) -> Service:
+    """Start a service that was stopped, where it was before, and wait until it is ready."""
+    started = _start(service.program, shop, again=True)
     try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        page = response.read().decode("utf-8")
-        return page if response.status == 200 else None
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+        _services.wait(started)
+    except BaseException:
+        _services.stop([started])
+        raise
+    return started
 
 
-def stop(services: Iterable[Service]) -> None:
-    """Ask the services to end, and see that they do, with all of their workers."""
-    services = list(services)
-    deadline = time.monotonic() + STOPPED_WITHIN
-    try:
-        for service in services:
-            service.process.terminate()
-        for service in services:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                service.process.wait(max(0.0, deadline - time.monotonic()))
-    finally:
-        for service in services:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(service.process.pid, signal.SIGKILL)
-            service.process.wait()
+def roster(shop: Shop) -> list[Program]:
+    """Return what is started, at ports that are free now."""
+    at = {name: _services.free_port() for name in ("accounts", "inventory", "shop")}
+    known = {f"{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in at.items()}
+    known["BROKER_URL"] = shop.broker or f"folder://{_folder_of_broker(shop)}"
+    if shop.observed and shop.zipkin:
+        known["OBSKIT_ZIPKIN"] = shop.zipkin
+    late = {"OBSKIT_DEMO_CLOCK_OFFSET": str(shop.clock_offset)} if shop.clock_offset else {}
+    web = [
+        _gunicorn("accounts", "accounts:application", at["accounts"], known),
+        _gunicorn("inventory", "inventory:app", at["inventory"], known | late),
+        Program(
+            "shop",
+            ("uvicorn", "--port", str(at["shop"]), "--no-use-colors", "shop:app"),
+            at["shop"],
+            environ=known,
+        ),
+    ]
+    if not shop.observed:
+        return web
+    return [
+        *web,
+        # Only what dies with its process needs a pool of processes.
+        _worker("invoice", "invoice", "invoice", "prefork", known),
+        _worker("shipping", "shipping", "shipping", "solo", known),
+        _worker("email", "confirmation", "email,mails.checked", "solo", known),
+        Program("mailroom", ("mailroom",), says="Open", environ=known),
+    ]
 
 
-def order_all(port: int, orders: Iterable[Order] = ORDERS) -> dict[str, int]:
+def _folder_of_broker(shop: Shop) -> Path:
+    return shop.folder.parent.absolute() / f"{shop.folder.name}-broker"
+
+
+def _gunicorn(name: str, application: str, port: int, known: Mapping[str, str]) -> Program:
+    words = ["gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{port}"]
+    if find_spec("gunicorn.ctl") is not None:  # one for all gunicorns of a user
+        words.append("--no-control-socket")
+    return Program(name, (*words, application), port, environ=known)
+
+
+def _worker(name: str, module: str, queues: str, pool: str, known: Mapping[str, str]) -> Program:
+    words = ("celery", "--app", module, *WORKER, "--queues", queues, "--pool", pool)
+    return Program(name, (*words, "--hostname", f"{name}@%h"), says=" ready.", environ=known)
+
+
+def order_all(service: Service, orders: Iterable[Order] = ORDERS) -> dict[str, int]:
     """Place all orders at once and return the status that each customer got."""
     orders = list(orders)
     with ThreadPoolExecutor(len(orders)) as customers:
-        statuses = list(customers.map(lambda order: place(port, order), orders))
+        statuses = list(customers.map(lambda order: place(service, order), orders))
     return {order.customer: status for order, status in zip(orders, statuses, strict=True)}
 
 
-def place(port: int, order: Order) -> int:
+def place(service: Service, order: Order) -> int:
     """Place one order and return the status of the answer."""
-    body = {"order_id": f"CD-{order.customer}", "country": order.country, "copies": order.copies}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    body = {"cd": order.cd, "copies": order.copies, "gift": order.gift}
+    connection = http.client.HTTPConnection("127.0.0.1", service.program.port, timeout=30)
     try:
         connection.request(
             "POST",

@@ -14,6 +14,7 @@ from obskit.cli._request import Answer, ask, scrape
 
 GRACE = 10.0
 SETTLES_WITHIN = 0.6
+SCRAPED_WITHIN = 4.0
 REQUESTS = 4
 MOST_KEPT = 64 * 1024**2
 
@@ -158,7 +159,15 @@ def _talk(trial: Trial, plan: Plan, patience: float) -> None:
             trial.answers.append(ask(trial.answers[0].port, plan.path, plan.header(), patience))
     time.sleep(SETTLES_WITHIN)
     if plan.metrics_port is not None:
-        trial.metrics = scrape(plan.metrics_port)
+        trial.metrics = _scraped(plan.metrics_port, SCRAPED_WITHIN)
+
+
+def _scraped(port: int, patience: float) -> str:
+    """Return the page of metrics; without a request it is there when the start is over."""
+    deadline = time.monotonic() + patience
+    while not (page := scrape(port)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return page
 
 
 def _stop(trial: Trial, process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from obskit import settings
-from obskit.cli import _findings, _installation, _observed, _sheet, _trial
+from obskit.cli import _findings, _installation, _observed, _output, _sheet, _trial
 from obskit.cli import run as run_
 from obskit.cli._masking import command_line
 from obskit.cli._sheet import Sheet
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"obskit doctor: {error}\n")
         return WRONG_USE
     text = _sheet.as_json(sheet) + "\n" if arguments.json else _sheet.as_text(sheet)
-    sys.stdout.write(text)
+    _output.write(text)
     return WELL if sheet.is_well else BAD_NEWS
 
 

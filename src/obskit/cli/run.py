@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Declare an option for each setting that people often choose, and one for all others."""
     for name in OPTIONS:
-        meaning = settings.FIELDS[name].metadata["meaning"].replace("`", "").replace("%", "%%")
+        meaning = settings.FIELDS[name].meaning.replace("`", "").replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE", help=meaning)
     parser.add_argument(
         "--set",

@@ -9,8 +9,10 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from obskit.cli import _output
+
 if TYPE_CHECKING:
-    from obskit.story import Story
+    from obskit.story import Counts, Story
 
 NARROWEST = 40
 
@@ -50,16 +52,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Tell the story and return the exit code."""
     from obskit import story
 
+    counts = story.Counts()
     try:
         wanted, field, sources = _understood(arguments)
         if wanted is None:
-            return _table(sources, arguments)
-        found = story.find(sources, wanted, field=field)
+            return _table(sources, arguments, counts)
+        found = story.find(sources, wanted, field=field, counts=counts)
     except (story.NotFound, story.Ambiguous, story.SourceError, WrongUse) as error:
         sys.stderr.write(f"obskit story: {error}\n")
         return 2
+    finally:
+        for path in counts.cut_off:
+            sys.stderr.write(f"obskit story: {path} is cut off: its last lines are missing\n")
     told = story.tell(found.lines, found.correlation_id)
-    _write(_rendered(told, arguments))
+    _output.write(_rendered(told, arguments))
     return 1 if told.is_bad_news else 0
 
 
@@ -81,7 +87,7 @@ def _understood(arguments: argparse.Namespace) -> tuple[str | None, str | None, 
         # Whichever comes first: `obskit story logs/ ID` means the same.
         wanted = words[0] if words[0] in names else names[0]
         words.remove(wanted)
-    if not words and sys.stdin.isatty():
+    if not words and (sys.stdin is None or sys.stdin.isatty()):
         raise WrongUse("no logs: name files or folders, or pipe them in")
     return wanted, field, words or ["-"]
 
@@ -106,7 +112,7 @@ def _rendered(told: Story, arguments: argparse.Namespace) -> str:
         width=_width(arguments),
         times=times,
         whole=arguments.all,
-        color=sys.stdout.isatty(),
+        color=_output.is_terminal(),
     )
 
 
@@ -116,21 +122,21 @@ def _width(arguments: argparse.Namespace) -> int:
     return max(NARROWEST, shutil.get_terminal_size((120, 24)).columns)
 
 
-def _table(sources: list[str], arguments: argparse.Namespace) -> int:
+def _table(sources: list[str], arguments: argparse.Namespace, counts: Counts) -> int:
     from obskit import story
     from obskit.story.search import nothing_of_ours
 
-    counts = story.Counts()
     stories = story.failures(sources, everything=arguments.all, counts=counts)
     if not counts.ours:
         raise WrongUse(nothing_of_ours(counts))
     rows = [_summary(one) for one in stories]
     if arguments.json:
-        _write(json.dumps(rows, indent=2) + "\n")
+        _output.write(json.dumps(rows, indent=2) + "\n")
     elif rows:
-        _write(_as_text(rows, _width(arguments) if sys.stdout.isatty() or arguments.width else 0))
+        cut = _output.is_terminal() or arguments.width
+        _output.write(_as_text(rows, _width(arguments) if cut else 0))
     else:
-        _write(f"No operation failed ({counts.ours:,} lines of obskit).\n")
+        _output.write(f"No operation failed ({counts.ours:,} lines of obskit).\n")
     return 1 if any(one.culprit for one in stories) else 0
 
 
@@ -160,9 +166,3 @@ def _as_text(rows: list[dict[str, str]], width: int) -> str:
         "  ".join(row[name].ljust(widths[name]) for name in names) for row in [heading, *shown]
     ]
     return "".join(cut(line.rstrip(), width or len(line)) + "\n" for line in lines)
-
-
-def _write(text: str) -> None:
-    """Write text that a terminal of any encoding takes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding, "replace"))
