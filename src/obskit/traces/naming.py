@@ -64,7 +64,7 @@ def at_end(observation: Observation, known: Mapping[str, Any] = _NOTHING) -> dic
             found[key] = plain
     if observation.error is not None:
         found["error.type"] = type_name(observation.error)
-    elif status is not None and is_error(observation):
+    elif status is not None and (status >= 400 or outcome != "ok") and is_error(observation):
         found["error.type"] = str(status)
     return found
 

@@ -28,6 +28,7 @@ from obskit.traces.spans import FLAGS
 VERSIONS = ("1.44.", "1.45.")
 
 _PLAIN = frozenset({str, int, float, bool})
+_NAMES = frozenset({str})
 _UNSET = Status(StatusCode.UNSET)
 
 
@@ -213,10 +214,12 @@ class Shortcut:
 
 def _are_plain(attributes: dict[str, Any]) -> bool:
     """Tell whether the SDK would find nothing to change about *attributes*."""
-    for key in attributes:
-        if type(key) is not str or not key or type(attributes[key]) not in _PLAIN:
-            return False
-    return type(attributes) is dict
+    return (
+        type(attributes) is dict
+        and _PLAIN.issuperset(map(type, attributes.values()))
+        and _NAMES.issuperset(map(type, attributes))
+        and "" not in attributes
+    )
 
 
 def find(tracer: Any) -> Shortcut | None:
