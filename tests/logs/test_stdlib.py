@@ -13,7 +13,7 @@ import traceback
 import pytest
 
 import obskit
-from obskit import health, logs
+from obskit import _bootstrap, health, logs
 from obskit.logs import capture, levels, pipeline, stdlib
 from tests.logs import failing
 from tests.logs.failing import caught
@@ -446,11 +446,14 @@ def test_logging_is_as_before_where_obskit_is_off(capfd):
     """The kill switch leaves no trace, and clashing keys raise as they ever did."""
     alone()
     obskit.init(enabled=False)
-    logging.getLogger("a").error("plain text")
+    try:
+        logging.getLogger("a").error("plain text")
 
-    assert capfd.readouterr().err == "plain text\n"
-    with pytest.raises(KeyError):
-        logging.getLogger("a").error("x", extra={"name": "y"})
+        assert capfd.readouterr().err == "plain text\n"
+        with pytest.raises(KeyError):
+            logging.getLogger("a").error("x", extra={"name": "y"})
+    finally:
+        _bootstrap.undo()
 
 
 def test_a_context_is_on_the_line(logged, log):
@@ -512,6 +515,20 @@ def test_a_line_of_httpx_about_each_call_is_not_written(logged):
     assert [line["message"] for line in logged.lines] == ["one", "two", "three"]
     assert log.level == logging.INFO
     log.setLevel(logging.NOTSET)
+
+
+def test_what_pika_says_of_each_connection_is_not_written(logged):
+    """Its loggers are below one that pika itself never makes."""
+    log = logging.getLogger("pika.connection")
+    logged.configure()
+    dict(logs.ON_IMPORT)["pika"](None)
+    log.info("no")
+    log.warning("shown")
+    logged.configure(log_level="pika=INFO")
+    log.info("one")
+    stdlib.remove()
+
+    assert [line["message"] for line in logged.lines] == ["shown", "one"]
 
 
 def test_no_logger_is_made_before_its_library_makes_it(logged):

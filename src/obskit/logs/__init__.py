@@ -37,6 +37,7 @@ ON_IMPORT: tuple[tuple[str, Callable[[Any], None]], ...] = (
     ("structlog", _adopt_structlog),
     ("loguru", _adopt_loguru),
     ("httpx", _keep_quiet),
+    ("pika", _keep_quiet),
 )
 """What is to be called when an application imports a library that logs in a way of its own."""
 

@@ -10,8 +10,9 @@ from obskit import health
 
 MOST_NAMES = 10_000
 NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-# What these say at INFO about each call is on its span and in its metrics.
-OBSERVED = {"httpx": ("httpx", "httpcore")}
+# What these say at INFO about each call, or at length about each connection, is on spans and in
+# metrics.
+OBSERVED = {"httpx": ("httpx", "httpcore"), "pika": ("pika",)}
 """By library that obskit observes: the loggers that need WARNING unless somebody says else."""
 
 
