@@ -26,7 +26,7 @@ START = {
     " pipeline redaction rendering secret shortcut shortening sinks stdlib summary writer",
     "logs.capture": "console errors handlers said servers streams tracebacks",
     "logs.formats": "json",
-    "metrics": "budget catalogue exemplars family lifecycle locks red rows runtime server start"
+    "metrics": "budget catalogue family lifecycle locks red rows runtime server start"
     " values workers",
     "observation": "lifecycle outcome record",
     "propagation": "causal correlation inbound policy w3c",
@@ -35,7 +35,7 @@ START = {
 }
 # And what more where FastAPI is imported before or afterwards, with all that it may bring along.
 FASTAPI = {
-    "instrumentation": "_applications _asgi _carried _outgoing _websocket executors fastapi httpx"
+    "instrumentation": "_applications _asgi _carried _outgoing executors fastapi httpx"
     " multiprocessing requests starlette",
     "traces": "baggage bridge current live places provider spans",
 }

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from obskit import health
 from obskit.conventions import set_route
-from obskit.instrumentation import _asgi, _patch, _websocket
+from obskit.instrumentation import _asgi, _patch
 from obskit.instrumentation._asgi import App, Engine, Receive, Scope, Send
 from obskit.instrumentation._drive import HookFunction, Switch, Target, mark
 from obskit.instrumentation._served import MARK, Template
@@ -20,7 +20,15 @@ from obskit.observation import is_suppressed
 
 H = TypeVar("H", bound=HookFunction)
 
-_OTHERS: dict[str, Engine] = {"websocket": _websocket.connect}
+
+def _connect(*arguments: Any) -> Any:
+    """Observe a websocket connection; services that have none need not know how."""
+    from obskit.instrumentation import _websocket
+
+    return _websocket.connect(*arguments)
+
+
+_OTHERS: dict[str, Engine] = {"websocket": _connect}
 ENGINES: dict[str, Engine] = {"http": _asgi.serve, **_OTHERS}
 
 
