@@ -40,7 +40,6 @@ class Shortcut:
         "_fixed",
         "_list",
         "_parent_based",
-        "_result",
         "_sampled",
         "_span",
         "_start",
@@ -56,7 +55,6 @@ class Shortcut:
         self._list = sdk.BoundedList
         self._parent_based = sdk.sampling.ParentBased
         self._static = sdk.sampling.StaticSampler
-        self._result = sdk.sampling.SamplingResult
         self._sampled = sdk.sampling.Decision.RECORD_AND_SAMPLE
         self._fixed = {
             "_instrumentation_info": tracer.instrumentation_info,
@@ -95,21 +93,22 @@ class Shortcut:
             trace_id, random = parent[0], parent[3] & RANDOM
         sampler = tracer.sampler
         if type(sampler) is self._parent_based:
-            result = self._decide(sampler, context, parent, trace_id, name, kind, attributes)
+            decision, kept, made = self._decide(
+                sampler, context, parent, trace_id, name, kind, attributes
+            )
         else:
             result = sampler.should_sample(context, trace_id, name, kind, attributes, ())
-        decision = result.decision
+            decision, kept, made = result.decision, result.attributes, result.trace_state
         sampled = decision is self._sampled or decision.is_sampled()
         flags = FLAGS[random | SAMPLED if sampled else random]
-        own = SpanContext(trace_id, int(here.span_id, 16), False, flags, result.trace_state)
+        own = SpanContext(trace_id, int(here.span_id, 16), False, flags, made)
         over = tracer._tracer_metrics.start_span(parent, decision)
         span: Any = None
         if sampled or decision.is_recording():
-            span = self._make(name, own, kind, parent, started_at_ns, result.attributes, over)
+            span = self._make(name, own, kind, parent, started_at_ns, kept, over)
             tracer.span_processor.on_start(span, parent_context=context)
         if unit.flags & SAMPLED != sampled:
             unit.flags ^= SAMPLED
-        made = result.trace_state
         if made is not None and (parent is None or made is not parent[4]) and made:
             unit.tracestate = made.to_header()
         return NonRecordingSpan(own) if span is None else span
@@ -156,7 +155,7 @@ class Shortcut:
         name: str,
         kind: SpanKind,
         attributes: dict[str, Any],
-    ) -> Any:
+    ) -> tuple[Any, Mapping[str, Any] | None, Any]:
         """Ask the sampler that a parent-based one asks, without looking for the parent again."""
         if parent is None:
             chosen = sampler._root
@@ -167,7 +166,7 @@ class Shortcut:
             sampled, dropped = sampler._local_parent_sampled, sampler._local_parent_not_sampled
             chosen = sampled if parent[3] & SAMPLED else dropped
         if type(chosen) is not self._static:
-            return chosen.should_sample(
+            result = chosen.should_sample(
                 parent_context=context,
                 trace_id=trace_id,
                 name=name,
@@ -175,7 +174,8 @@ class Shortcut:
                 attributes=attributes,
                 links=(),
             )
-        return self._result(chosen._decision, attributes, None if parent is None else parent[4])
+            return result.decision, result.attributes, result.trace_state
+        return chosen._decision, attributes, None if parent is None else parent[4]
 
     def _bound(self, limits: Any, attributes: Mapping[str, Any] | None) -> Any:
         most, longest = limits.max_span_attributes, limits.max_span_attribute_length
