@@ -26,7 +26,7 @@ START = {
     " pipeline redaction rendering secret shortcut shortening sinks stdlib summary writer",
     "logs.capture": "console errors handlers said servers streams tracebacks",
     "logs.formats": "json",
-    "metrics": "budget catalogue family lifecycle locks red rows runtime server start"
+    "metrics": "budget catalogue exemplars family lifecycle locks red rows runtime server start"
     " values workers",
     "observation": "lifecycle outcome record",
     "propagation": "causal correlation inbound policy w3c",

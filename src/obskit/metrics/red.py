@@ -7,7 +7,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from obskit.metrics import lifecycle, values, workers
+from obskit.metrics import exemplars, lifecycle, values, workers
 from obskit.metrics.budget import Key, counts, table
 from obskit.metrics.rows import Row
 from obskit.observation import Kind, Message, Observation, dependency
@@ -268,9 +268,7 @@ class Duration:
             return
         self.exemplar_ns = now
         self.slowest_ns = took
-        from obskit.metrics.exemplars import labels
-
-        self.child.observe(took / 1e9, labels(observation.context, observation.outcome))
+        self.child.observe(took / 1e9, exemplars.labels(observation.context, observation.outcome))
 
 
 class Ingress:
