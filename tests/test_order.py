@@ -3,7 +3,7 @@
 import os
 import random
 from collections import Counter
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
@@ -51,6 +51,38 @@ def test_with_loss_and_broken_hops_no_word_is_wrong(broken, lost):
     said = proved(Plan(broken=broken), lost=lost, doubled=0.2)
 
     assert set(said) == {CAUSED, SEEN_AFTER, CONCURRENT, CANNOT_TELL}
+
+
+@pytest.mark.parametrize(("broken", "lost"), [(0.0, 0.0), (0.2, 0.0), (0.0, 0.1), (0.2, 0.5)])
+def test_lines_that_were_held_back_have_a_place(broken, lost):
+    """They stand behind what came before them, before what they caused, and no word is wrong."""
+    said = proved(Plan(broken=broken, held=0.3), lost=lost, doubled=0.2, exact=not broken + lost)
+
+    assert set(said) == {CAUSED, SEEN_AFTER, CONCURRENT, CANNOT_TELL}
+
+
+def test_within_a_process_held_lines_are_told_from_others():
+    """Of two lines of one process it is known which came first, held back or not."""
+    for cluster in operations(range(60), Plan(held=0.4)):
+        for one, other in combinations(Order(cluster.lines).events, 2):
+            if one.hop == other.hop:
+                assert relation(one, other) in (CAUSED, SEEN_AFTER)
+
+
+def test_held_lines_leave_no_hole():
+    """They have sub-numbers: no line is missed before or behind them, nor where some are gone."""
+    order = Order(
+        [
+            line(f"{A}-0.1", 0), line(f"{A}-1", 1), line(f"{A}-1.3", 1), line(f"{A}-1.5", 1),
+            line(f"{A}-2", 2), line(f"{B}-3.1", 9),
+        ]
+    )  # fmt: skip
+
+    assert [event.line["message"] for event in order.events][:5] == [
+        f"{A}-0.1", f"{A}-1", f"{A}-1.3", f"{A}-1.5", f"{A}-2",
+    ]  # fmt: skip
+    assert order.missing() == {B: [(1, 3)]}
+    assert [event.incomplete for event in order.events] == [False] * 5 + [True]
 
 
 def test_many_causes_are_joined_by_a_line():
@@ -149,6 +181,9 @@ def test_lines_without_a_clock_are_kept_apart():
         {"lc": "7"},
         {"lc_at": f"{A}-0"},
         {"lc_at": f"{A}-1\n"},
+        {"lc_at": f"{A}-1.0"},
+        {"lc_at": f"{A}-1."},
+        {"lc_at": f"{A}-1.1", "lc": -1},
         {"lc_at": f"{A}-\u0661"},
         {"lc_at": 7},
         {"lc_at": None},
@@ -176,7 +211,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
-places = st.sampled_from([f"{strand}-{n}" for strand in (A, B, C) for n in (1, 2, 3)])
+places = st.sampled_from(
+    [f"{strand}-{n}{sub}" for strand in (A, B, C) for n in (1, 2, 3) for sub in ("", ".1", ".2")]
+)
 clocks = st.fixed_dictionaries(
     {"lc": st.integers(-1, 9) | values, "lc_at": places | values},
     optional={

@@ -17,8 +17,10 @@ from contextvars import ContextVar
 
 from obskit.pattern import Pattern
 from obskit.pointers import base36 as base36
+from obskit.pointers import fit as _fit
 from obskit.pointers import merge as _merge
 from obskit.pointers import on_wire as _on_wire
+from obskit.pointers import read as _pointers
 from obskit.record import Record
 
 LARGEST_LC = 2**52
@@ -85,7 +87,8 @@ class Strand:
 
 
 # The sender's own strand and nothing else, as most requests carry it.
-_PLAIN_HEADER = Pattern(r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})-([0-9a-z]{1,5})", re.ASCII)
+PLAIN = r"1\.([0-9a-z]{1,10})\.([0-9a-f]{16})(?:-([0-9a-z]{1,5}))?"
+_PLAIN_HEADER = Pattern(PLAIN, re.ASCII)
 
 # strand, number of the last line emitted here, pending fine pointers
 Position = tuple[Strand, int, tuple[str, ...]]
@@ -129,6 +132,14 @@ def begin(strand_id: str, cause: Cause | None = None, broken: bool = False) -> P
         return (Strand(Hop(strand_id, 0, (), broken, False), strand_id), 0, ())
     hop = Hop(strand_id, cause.lc, cause.seen, broken or cause.broken, True)
     return (Strand(hop, strand_id), 0, cause.after)
+
+
+def follow(strand_id: str, number: str, before: str, last: str | None) -> Position:
+    """Return the first position of a hop that begins with what a plain header says."""
+    lc = int(number, 36)
+    heard = (f"{before}-{lc}",) if lc or last else ()
+    hop = Hop(strand_id, lc, heard, False, True)
+    return Strand(hop, strand_id), 0, () if last is None else (f"{before}-{int(last, 36)}",)
 
 
 def tick() -> str:
@@ -217,7 +228,7 @@ def _heir(old: Hop) -> Hop:
     return Hop(os.urandom(8).hex(), max(old.lc, old.floor), heard, old.broken, True)
 
 
-def _here() -> Position | None:
+def here() -> Position | None:
     """Return the position of this task, a new one in a forked child."""
     position = _position.get()
     if position is not None and position[0].hop.generation != _generation:
@@ -228,7 +239,7 @@ def _here() -> Position | None:
 
 def join(cause: Cause) -> None:
     """Take in the clock of an answer: what the callee did came before our next line."""
-    position = _here()
+    position = here()
     if position is None:
         return
     strand, n, after = position
@@ -251,12 +262,28 @@ def join(cause: Cause) -> None:
 
 def pending() -> int:
     """Return how many pointers a message sent now would carry."""
-    position = _here()
+    position = here()
     if position is None:
         return 0
     (strand, n, after), hop = position, position[0].hop
     others = sum(pointer[:16] != strand.id for pointer in after) if n else len(after)
     return (n > 0) + others + len(hop.heard) + (hop.floor > hop.lc)
+
+
+def short_header() -> str | None:
+    """Return what `header` does where that is as short as most are, else None."""
+    position = _position.get()
+    if position is None:
+        return None
+    strand, n, after = position
+    hop = strand.hop
+    lc = hop.lc
+    if after or hop.heard or lc < hop.floor or hop.broken or hop.generation != _generation:
+        return None
+    if not n:
+        return f"1.{base36(lc)}.{hop.id}"
+    # A line that has come in between is one more that is known.
+    return f"1.{base36(lc)}.{hop.id}-{base36(n)}" if hop.id == strand.id else None
 
 
 def header() -> str | None:
@@ -267,13 +294,10 @@ def header() -> str | None:
     strand, n, after = position
     hop = strand.hop
     if hop.generation != _generation:
-        strand, n, after = _here() or position
+        strand, n, after = here() or position
         hop = strand.hop
     with _lock:
         lc, floor, heard, broken = hop.lc, hop.floor, hop.heard, hop.broken
-    if n and not after and not heard and lc >= floor and not broken and hop.id == strand.id:
-        # As most are sent: what stands below comes to the same.
-        return f"1.{base36(lc)}.{hop.id}-{base36(n)}"
     text = "1." + base36(lc if lc > floor else floor)
     if hop.id != strand.id or not n:
         text += "." + hop.id
@@ -288,37 +312,24 @@ def header() -> str | None:
     if heard:
         coarse += [_on_wire(pointer, "~") for pointer in heard]
     if items or coarse:
-        return _fit(text, items, coarse, MOST_POINTERS - (n > 0 and not after), broken)
+        room = MOST_POINTERS - (n > 0 and not after)
+        return _fit(text, items, coarse, room, LONGEST_HEADER, broken)
     return text + ".x" if broken else text
-
-
-def _fit(text: str, fine: list[str], coarse: list[str], room: int, broken: bool) -> str:
-    """Put as many pointers into a header as it may have.
-
-    What a fine pointer says is said more loosely by a coarse one; where one of these is left
-    out, the clock is broken from there on.
-    """
-    # The first one tells which strand is the sender's own.
-    fine = fine[: max(room - len(coarse), min(1, len(fine)))]
-    kept = coarse[: room - len(fine)]
-    most = LONGEST_HEADER - len(".x") - len(text) - sum(map(len, fine))
-    while kept and sum(map(len, kept)) > most:
-        kept.pop()
-    text += "".join(fine) + "".join(kept)
-    return text + ".x" if broken or len(kept) < len(coarse) else text
 
 
 def parse(text: str) -> Cause | None:
     """Return the Cause in a value of ``Obskit-Cause``, or None if it is not a valid one."""
     match = _PLAIN_HEADER.fullmatch(text)
     if match is not None:
-        lc = int(match[1], 36)
-        return Cause(lc, (f"{match[2]}-{int(match[3], 36)}",), (f"{match[2]}-{lc}",))
+        number, hop, last = match.groups()
+        lc = int(number, 36)
+        fine = () if last is None else (f"{hop}-{int(last, 36)}",)
+        return Cause(lc, fine, (f"{hop}-{lc}",) if lc or fine else ())
     match = None if len(text) > LONGEST_HEADER else _HEADER.fullmatch(text)
     if match is None:
         return None
     lc = int(match[1], 36)
-    pointers = _pointers(match[3])
+    pointers = _pointers(match[3], LARGEST_N, LARGEST_LC)
     if lc > LARGEST_LC or pointers is None:
         return None
     after, seen = pointers
@@ -327,14 +338,3 @@ def parse(text: str) -> Cause | None:
         seen.insert(0, f"{hop}-{lc}")
     seen = [pointer for pointer in seen if not pointer.endswith("-0")]
     return Cause(lc, tuple(after), tuple(seen), match[4] is not None)
-
-
-def _pointers(text: str) -> tuple[list[str], list[str]] | None:
-    after: list[str] = []
-    seen: list[str] = []
-    for item in text.split(".")[1:]:
-        number = int(item[17:], 36)
-        if number > (LARGEST_LC if item[16] == "~" else LARGEST_N):
-            return None
-        (seen if item[16] == "~" else after).append(f"{item[:16]}-{number}")
-    return after, seen

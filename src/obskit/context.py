@@ -8,6 +8,7 @@ write to; what changes on the way down (span, bound fields) stands in the `Conte
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -74,6 +75,12 @@ class Unit:
     started_at_ns = 0
     born_ms = 0
     sent_ms = 0
+    # Somebody whom we believe has asked for its lines below the level, in all services.
+    debug = False
+    # Lines below the level, kept by the logs room.
+    held: Any = None
+    # Fingerprints of the errors that were counted in here.
+    errors: tuple[str, ...] = ()
     # The spans that are open in here, by ID, made and kept by the traces room.
     spans: dict[str, Any] | None = None
     # The spans that were left while others were attached, and what lay below each.
@@ -223,6 +230,31 @@ def is_synthetic() -> bool:
     """
     context = _current.get()
     return context is not None and context.unit.synthetic is not None
+
+
+on_debug: Callable[[], None] | None = None
+"""Is called when a unit of work is to write its lines below the level; set by the log."""
+
+
+def debug_operation() -> None:
+    """Let the running operation write its lines below the level too, as DEBUG, from now on.
+
+    Use it at the edge, where your own code can tell that one operation is to be looked at: for
+    a customer who has called, say. The services that it calls from now on do so too. It is
+    never believed from outside.
+    """
+    context = _current.get()
+    if context is not None and context.unit is not PROCESS:
+        # What is sent of it has to be made anew.
+        context.unit.wire = None
+        set_debug(context.unit)
+
+
+def set_debug(unit: Unit) -> None:
+    """Let *unit* write its lines below the level."""
+    unit.debug = True
+    if on_debug is not None:
+        on_debug()
 
 
 def child(parent: Context, *, exit: bool = False) -> Context:

@@ -16,6 +16,7 @@ UNMATCHED = "__unmatched__"
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _SERVER, _CLIENT = Kind.SERVER, Kind.CLIENT
+_PRODUCER, _CONSUMER = Kind.PRODUCER, Kind.CONSUMER
 
 # Paths whose successful requests are noise; compared without a trailing slash.
 QUIET_PATHS = frozenset(
@@ -172,16 +173,9 @@ def consumer(
         sent_at: When the message was sent, in seconds since 1970, if the transport says so.
         redelivered: Whether it was handed out before, if the transport says so.
     """
-    labels = {"messaging_system": system, "messaging_destination_name": steady(destination)}
-    message = Message(
-        f"process {labels['messaging_destination_name']}",
-        Kind.CONSUMER,
-        protocol="messaging",
-        labels=labels,
-        carrier=carrier,
-        peer=peer,
-        library=library,
-    )
+    place, name, _ = _place(destination)
+    labels = {"messaging_system": system, "messaging_destination_name": place}
+    message = Message(name, _CONSUMER, "messaging", labels, {}, carrier, peer, library)
     message.source = "message"
     message.sent_at, message.redelivered = sent_at, redelivered
     return message
@@ -214,16 +208,8 @@ def task(
     """
     labels = {"task_name": name, "messaging_system": system}
     if destination:
-        labels["messaging_destination_name"] = steady(destination)
-    message = Message(
-        name,
-        Kind.CONSUMER,
-        protocol="task",
-        labels=labels,
-        carrier=carrier,
-        peer=peer,
-        library=library,
-    )
+        labels["messaging_destination_name"] = _place(destination)[0]
+    message = Message(name, _CONSUMER, "task", labels, {}, carrier, peer, library)
     message.source = "message"
     message.sent_at, message.redelivered, message.attempt = sent_at, redelivered, attempt
     return message
@@ -238,16 +224,16 @@ def producer(
     library: str = "",
 ) -> Observation:
     """Return the observation of a message or task that is sent to *destination* over *system*."""
-    labels = {"messaging_system": system, "messaging_destination_name": steady(destination)}
-    return Observation(
-        f"publish {labels['messaging_destination_name']}",
-        Kind.PRODUCER,
-        protocol="messaging",
-        labels=labels,
-        carrier=carrier,
-        peer=peer,
-        library=library,
-    )
+    place, _, name = _place(destination)
+    labels = {"messaging_system": system, "messaging_destination_name": place}
+    return Observation(name, _PRODUCER, "messaging", labels, {}, carrier, peer, library)
+
+
+@lru_cache(maxsize=1024)
+def _place(destination: str) -> tuple[str, str, str]:
+    """Return *destination* as a label, and the names of work on a message and of sending it."""
+    place = steady(destination)
+    return place, f"process {place}", f"publish {place}"
 
 
 # Brokers invent these names, a new one for each client.

@@ -83,7 +83,11 @@ LINE: tuple[LineField, ...] = (
     LineField("hop", "integer", "How many services the operation has gone through", _UNIT),
     LineField("caller", "string", "Service that called, as it named itself", "if the caller said it", "caller"),
     LineField("lc", "integer", "Lamport number: sorts the lines of an operation by cause", _UNIT),
-    LineField("lc_at", "string", "Place: strand and dense number; a hole is a lost line", _UNIT, pattern=_PLACE),
+    LineField(
+        "lc_at", "string",
+        "Place: strand and dense number; a hole is a lost line; a line that was held back has the last number, and behind a dot one of its own",
+        _UNIT, pattern=_PLACE + r"(?:\.[0-9]+)?",
+    ),
     LineField("lc_hop", "string", "First strand of this hop, where it is another one", "on further strands", pattern="[0-9a-f]{16}"),
     LineField("lc_broken", "boolean", "Behind a hop that carried the ID but no clock", "only when true"),
     LineField("lc_after", "array", "Places that surely came before this line", "on lines with a new cause", pattern=_PLACE),
@@ -143,6 +147,13 @@ LINE: tuple[LineField, ...] = (
     LineField("obskit_lost", "integer", "Number of lines or spans that were lost since the last such line", "on lines about lost lines and spans"),
     LineField("obskit_reason", "string", "Why they were lost or cannot be sent, as in `obskit_lost_total`", "on lines about lost lines and spans"),
     LineField("obskit_to", "string", "Where spans are sent", "on lines about spans that cannot be sent"),
+    LineField(
+        "obskit_suppressed", "integer", "Number of lines that said the same and were not written, since the last one that was",
+        "on the next line that is written, or on one about suppressed lines",
+    ),
+    LineField("obskit_logger", "string", "Logger of lines that were suppressed", "on lines about suppressed lines"),
+    LineField("obskit_message", "string", "Message of one of them", "on lines about suppressed lines", "application"),
+    LineField("obskit_held", "boolean", "True where a line below the level was held back until its unit of work had ended badly", "only when true"),
     LineField("obskit_truncated", "integer", "Bytes taken off to keep the line within its budget", "on shortened lines"),
     LineField("obskit_degraded", "integer", "Values that could not be written as they are", "on degraded lines"),
 )  # fmt: skip
@@ -212,11 +223,24 @@ METRICS: tuple[Metric, ...] = (
         "operation_duration_seconds", "histogram", ("operation", "outcome"),
         "Time of what your own code observes", REQUEST_BUCKETS,
     ),
+    Metric(
+        "obskit_errors_total", "counter", ("error_type", "error_fingerprint"),
+        "Units of work that ended with an exception, and exceptions on other lines",
+    ),
     Metric("obskit_ingress_correlation_total", "counter", ("source", "caller"), "Where the IDs of units of work came from"),
     Metric("obskit_correlation_invalid_total", "counter", ("reason",), "IDs from outside that were refused"),
     Metric("obskit_build_info", "gauge", ("version", "service", "service_version", "env", "python"), "Always 1"),
     Metric("obskit_internal_errors_total", "counter", ("where",), "Errors contained inside obskit"),
     Metric("obskit_lost_total", "counter", ("signal", "reason"), "Telemetry lost"),
+    Metric(
+        "obskit_shipped_total", "counter", ("destination", "result"),
+        "Lines and spans of the service's spool that were taken, are dead letters, or were dropped",
+    ),
+    Metric(
+        "obskit_spool_waiting", "gauge", ("destination",),
+        "Lines and spans of the service's spool that a destination has yet to get",
+    ),
+    Metric("obskit_spool_bytes", "gauge", (), "Size of the service's spool; absent where there is none"),
     Metric("obskit_workers", "gauge", (), "Living workers, idle ones too; absent where there is one process"),
 )  # fmt: skip
 

@@ -7,106 +7,20 @@ of them lost, and looks at no time. `clock` says what the fields mean.
 from __future__ import annotations
 
 import heapq
-import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
+
+from obskit.places import Event as Event
+from obskit.places import Line, Place
+from obskit.places import place as place
 
 CAUSED: Literal["caused"] = "caused"
 SEEN_AFTER: Literal["seen after"] = "seen after"
 CONCURRENT: Literal["concurrent"] = "concurrent"
 CANNOT_TELL: Literal["cannot tell"] = "cannot tell"
 Word = Literal["caused", "seen after", "concurrent", "cannot tell"]
-
-Line = Mapping[str, Any]
-Place = tuple[str, int]
-
-LARGEST = 2**53
-MOST_POINTERS = 4096
-_PLACE = re.compile(r"([0-9a-f]{16})-([0-9]{1,16})", re.ASCII)
-_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
-
-
-class Event:
-    """A line with its place in the operation, and what is known to lie before it.
-
-    *fine* and *coarse* are its vectors: the last line of each other strand that caused it, the
-    last one of each other hop that came before it. Lines without a new cause share them with
-    their predecessor. *incomplete* says that lines of its past are lost, *broken* that a hop
-    without a clock is in it.
-    """
-
-    __slots__ = (
-        "after",
-        "broken",
-        "causes",
-        "coarse",
-        "fine",
-        "hop",
-        "incomplete",
-        "lc",
-        "line",
-        "n",
-        "predecessors",
-        "seen",
-        "strand",
-    )
-
-    def __init__(self, line: Line, strand: str, n: int, lc: int, hop: str) -> None:
-        self.line = line
-        self.strand = strand
-        self.n = n
-        self.lc = lc
-        self.hop = hop
-        self.after: tuple[Place, ...] = ()
-        self.seen: tuple[Place, ...] = ()
-        self.broken = False
-        self.incomplete = False
-        # What other strands and hops are known to have told this line.
-        self.causes: list[tuple[Event, Word]] = []
-        self.predecessors: list[Event] = []
-        self.fine: dict[str, int] = {}
-        self.coarse: dict[str, int] = {}
-
-    @property
-    def key(self) -> tuple[bool, int, str, int]:
-        """What sorts lines of which no more is known; what is behind a broken hop comes last."""
-        return (self.broken, self.lc, self.strand, self.n)
-
-    def __repr__(self) -> str:
-        return f"<Event {self.strand}-{self.n} lc={self.lc}>"
-
-
-def place(line: Line) -> Event | None:
-    """Return *line* as an event, or None if it has no readable clock."""
-    at, lc = _pair(line.get("lc_at")), line.get("lc")
-    if at is None or at[1] < 1 or type(lc) is not int or not 0 < lc <= LARGEST:
-        return None
-    hop = line.get("lc_hop", at[0])
-    if not (isinstance(hop, str) and _ID.fullmatch(hop)):
-        return None
-    event = Event(line, *at, lc, hop)
-    event.broken = line.get("lc_broken") is True
-    event.after, torn = _pairs(line.get("lc_after"))
-    event.seen, torn_too = _pairs(line.get("lc_seen"))
-    event.incomplete = torn or torn_too
-    return event
-
-
-def _pair(text: object) -> Place | None:
-    match = _PLACE.fullmatch(text) if isinstance(text, str) else None
-    return (match[1], int(match[2])) if match else None
-
-
-def _pairs(value: object) -> tuple[tuple[Place, ...], bool]:
-    """Return the pointers in *value*, and whether some of it is not readable."""
-    if value is None:
-        return (), False
-    if not isinstance(value, (list, tuple)) or len(value) > MOST_POINTERS:
-        return (), True
-    found = [_pair(item) for item in value]
-    return tuple(pair for pair in found if pair), None in found
 
 
 class Order:
@@ -125,46 +39,50 @@ class Order:
         self.gaps: list[Event] = []
         self.unplaced: list[Line] = []
         found = self._unique(lines)
-        self.strands = _chains(found, lambda event: event.strand, lambda event: event.n)
-        self.hops = _chains(found, lambda event: event.hop, lambda event: event.lc)
-        # Each edge leads to a larger number, so this is an order that respects all of them.
-        for event in sorted(found, key=lambda event: (event.lc, event.strand, event.n)):
+        numbered = [event for event in found if not event.sub]
+        self.strands = _chains(numbered, lambda event: event.strand, lambda event: event.n)
+        self.hops = _chains(numbered, lambda event: event.hop, lambda event: event.lc)
+        held = [event for event in found if event.sub]
+        self.held = _chains(held, lambda event: event.hop, lambda event: event.rank)
+        # Each edge leads to a larger rank, so this is an order that respects all of them.
+        for event in sorted(found, key=lambda event: (event.rank, event.strand, event.n)):
             self._connect(event)
-            _know(event, self.strands[event.strand])
         self.events = list(_sorted(found, self.hops))
 
     def _unique(self, lines: Iterable[Line]) -> list[Event]:
-        found: dict[Place, Event] = {}
+        found: dict[tuple[str, int, int], Event] = {}
         for line in lines:
             event = place(line)
             if event is None:
                 self.unplaced.append(line)
                 continue
-            at = (event.strand, event.n)
+            at = event.place
             other = found.setdefault(at, event)
             if other is not event:
                 self.repeated += 1
-                found[at] = self._choose(at, other, event)
+                found[at] = self._choose(other, event)
         return list(found.values())
 
-    def _choose(self, at: Place, one: Event, other: Event) -> Event:
+    def _choose(self, one: Event, other: Event) -> Event:
         """Return the same one of two lines whichever came first."""
         contents = [_content(event.line) for event in (one, other)]
         if contents[0] != contents[1]:
-            self.conflicts.add(at)
+            self.conflicts.add((one.strand, one.n))
             return one if contents[0] < contents[1] else other
         return min(one, other, key=lambda event: str(event.line.get("timestamp")))
 
     def _connect(self, event: Event) -> None:
         """Find the lines that came right before *event*, and whether some of them are lost."""
-        before_in_strand = self.strands[event.strand].before(event)
-        before_in_hop = self.hops[event.hop].before(event)
-        if (before_in_strand.n if before_in_strand else 0) != event.n - 1:
+        before_in_strand, before_in_hop = self._before(event)
+        if event.sub and before_in_hop is not None:
+            event.base = before_in_hop.lc
+        if (before_in_strand.n if before_in_strand else 0) != event.n - (not event.sub):
             event.incomplete = True
         if not _follows(event, before_in_hop):
             event.incomplete = True
-            self.gaps.append(event)
-        for before in (before_in_strand, before_in_hop):
+            if not event.sub:
+                self.gaps.append(event)
+        for before in (before_in_strand, before_in_hop, self._held_before(event)):
             if before is not None:
                 self._add(event, before)
         for chains, pointers, word in (
@@ -179,9 +97,30 @@ class Order:
                     continue
                 if self._add(event, target):
                     event.causes.append((target, word))
+        _know(event, before_in_strand)
+
+    def _before(self, event: Event) -> tuple[Event | None, Event | None]:
+        """Return the numbered lines before *event* in its strand and in its hop."""
+        strand, hop = self.strands.get(event.strand), self.hops.get(event.hop)
+        if event.sub:
+            return (
+                None if strand is None else strand.up_to(event.n),
+                None if hop is None else hop.up_to(event.lc),
+            )
+        return (
+            None if strand is None else strand.before(event),
+            None if hop is None else hop.before(event),
+        )
+
+    def _held_before(self, event: Event) -> Event | None:
+        """Return the last line of its hop that was held back before *event*."""
+        held = self.held.get(event.hop)
+        if held is None:
+            return None
+        return held.before(event) if event.sub else held.up_to(event.rank)
 
     def _add(self, event: Event, before: Event) -> bool:
-        if before.lc >= event.lc:
+        if before.rank >= event.rank:
             if not self.forged or self.forged[-1] is not event:
                 self.forged.append(event)
             event.incomplete = True
@@ -195,7 +134,8 @@ class Order:
         """Return the lost lines of each strand as ranges of numbers; none is listed in vain."""
         told: dict[str, int] = defaultdict(int)
         for event in self.events:
-            for strand, n in event.after:
+            own = ((event.strand, event.n),) if event.sub and event.n else ()
+            for strand, n in (*own, *event.after):
                 told[strand] = max(told[strand], n)
         found = {}
         for strand in told.keys() | self.strands.keys():
@@ -214,9 +154,9 @@ class Chain:
     def __init__(self, events: list[Event], number: Any) -> None:
         self.events = sorted(events, key=lambda event: (number(event), event.strand, event.n))
         self.number = number
-        self.numbers: list[int] = [number(event) for event in self.events]
+        self.numbers: list[Any] = [number(event) for event in self.events]
 
-    def up_to(self, number: int) -> Event | None:
+    def up_to(self, number: Any) -> Event | None:
         """Return the last event with at most this *number*."""
         index = bisect_right(self.numbers, number)
         return self.events[index - 1] if index else None
@@ -249,24 +189,24 @@ def _holes(numbers: list[int], told: int) -> Iterator[tuple[int, int]]:
 def _follows(event: Event, before: Event | None) -> bool:
     """Tell whether nothing is lost between *event* and the line *before* it in its hop.
 
-    The number grows by one, or jumps over what was heard; there the last one is named.
+    The number grows by one, or jumps over what was heard; there the last one is named. A line
+    that was held back has the largest number that was known.
     """
-    last = before.lc if before else 0
+    last, step = before.lc if before else 0, 0 if event.sub else 1
     if not event.seen:
-        return event.lc == last + 1
+        return event.lc == last + step
     named = max((number for name, number in event.seen if name == event.hop), default=0)
-    return named == last and event.lc == max(number for _, number in event.seen) + 1
+    return named == last and event.lc == max(number for _, number in event.seen) + step
 
 
 def _content(line: Line) -> str:
     return repr(sorted((key, value) for key, value in line.items() if key != "timestamp"))
 
 
-def _know(event: Event, strand: Chain) -> None:
+def _know(event: Event, before_in_strand: Event | None) -> None:
     """Give *event* its vectors, from those of its predecessors."""
     fine: dict[str, int] = {}
     coarse: dict[str, int] = {}
-    before_in_strand = strand.before(event)
     for before in event.predecessors:
         if before.hop == event.hop:
             coarse = _united(coarse, before.coarse)
@@ -294,25 +234,33 @@ def _united(
 
 
 def relation(one: Event, other: Event) -> Word:
-    """Say what is known of two lines; of those in an order the one with the lower lc is first."""
-    first, second = (one, other) if one.lc <= other.lc else (other, one)
+    """Say what is known of two lines; of those in an order the one with the lower rank is first.
+
+    Of a line that was held back its process knows when it was, and nobody whom it has caused.
+    """
+    first, second = (one, other) if one.rank <= other.rank else (other, one)
     if first is second:
         return CAUSED
-    if first.lc == second.lc:  # who claims to be a cause with that is forged
-        return CANNOT_TELL if first.broken or second.broken else CONCURRENT
+    if first.rank == second.rank:  # who claims to be a cause with that is forged
+        return CANNOT_TELL if first.broken or second.broken or first.sub else CONCURRENT
+    if first.sub:
+        known = first.hop == second.hop or second.coarse.get(first.hop, 0) > first.lc
+        return SEEN_AFTER if known else CANNOT_TELL
     if first.strand == second.strand:
-        if first.n < second.n and first.lc < second.lc:
+        if first.n < second.n + (second.sub > 0):
             return CAUSED
     elif second.fine.get(first.strand, 0) >= first.n:
         return CAUSED
-    if first.hop == second.hop:
-        if first.lc < second.lc:
-            return SEEN_AFTER
-    elif second.coarse.get(first.hop, 0) >= first.lc:
+    if first.hop == second.hop or second.coarse.get(first.hop, 0) >= first.lc:
         return SEEN_AFTER
-    if first.broken or second.broken or (second.incomplete and first.lc < second.lc):
-        return CANNOT_TELL
-    return CONCURRENT
+    return CANNOT_TELL if first.broken or second.broken or second.incomplete else CONCURRENT
+
+
+def _must_wait(event: Event, held: list[tuple[Any, Event]], done: set[int]) -> bool:
+    """Tell whether a line that was *held* back may have caused *event*: nobody tells of that."""
+    while held and id(held[0][1]) in done:
+        heapq.heappop(held)
+    return bool(held) and held[0][0] < event.key
 
 
 def _sorted(events: list[Event], hops: dict[str, Chain]) -> Iterator[Event]:
@@ -326,11 +274,12 @@ def _sorted(events: list[Event], hops: dict[str, Chain]) -> Iterator[Event]:
             followers[id(one)].append(event)
     ready = [(event.key, event) for event in events if not waits[id(event)]]
     heapq.heapify(ready)
+    held = [item for item in ready if item[1].sub]
     unbroken = sum(not event.broken for event in events)
     done: set[int] = set()
     current: Event | None = None
     while ready or current:
-        if current is None:
+        if current is None or _must_wait(current, held, done):
             _, current = heapq.heappop(ready)
             if id(current) in done:
                 current = None
@@ -344,6 +293,8 @@ def _sorted(events: list[Event], hops: dict[str, Chain]) -> Iterator[Event]:
             if waits[id(follower)]:
                 continue
             heapq.heappush(ready, (follower.key, follower))
+            if follower.sub:
+                heapq.heappush(held, (follower.key, follower))
             # What may have lost causes waits for all that has smaller numbers.
             if follower.hop == event.hop and not follower.incomplete:
                 if not (follower.broken and unbroken):

@@ -1,5 +1,6 @@
 """Call applications as servers do, without one."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -7,17 +8,23 @@ Message = dict[str, Any]
 
 
 class Call:
-    """One ASGI call: what the application was sent and what it has sent."""
+    """One ASGI call: what the application was sent and what it has sent.
 
-    def __init__(self, scope: Message, messages: Iterable[Message]) -> None:
+    After the last message the client is gone, unless it *stays*.
+    """
+
+    def __init__(self, scope: Message, messages: Iterable[Message], *, stays: bool = False) -> None:
         self.scope = scope
         self.sent: list[Message] = []
         self._messages = list(messages)
+        self._stays = stays
 
     async def receive(self) -> Message:
-        """Hand over the next message; after the last one the client is gone."""
+        """Hand over the next message, or what comes after the last one."""
         if self._messages:
             return self._messages.pop(0)
+        if self._stays:
+            await asyncio.Event().wait()
         kind = "http" if self.scope["type"] == "http" else "websocket"
         return {"type": f"{kind}.disconnect"}
 
@@ -63,8 +70,8 @@ async def call(
     messages: Iterable[Message] = ({"type": "http.request", "body": b"", "more_body": False},),
     **kwargs: Any,
 ) -> Call:
-    """Call *app* with a request and return what came of it."""
-    one = Call(scope(*args, **kwargs), messages)
+    """Call *app* with the request of a client who waits for the answer; return what came of it."""
+    one = Call(scope(*args, **kwargs), messages, stays=True)
     await app(one.scope, one.receive, one.send)
     return one
 

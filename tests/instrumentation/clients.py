@@ -1,6 +1,7 @@
 """Clients of HTTP, each asked in the same way: `test_clients.py` says what holds for all."""
 
 import asyncio
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
@@ -16,88 +17,86 @@ PARTS = [b"one, ", b"two, ", b"three"]
 
 
 @dataclass(frozen=True)
+class Wish:
+    """A request: a POST where it has *parts* of a body; *timeout* is in seconds."""
+
+    url: str
+    headers: Mapping[str, str] | None = None
+    parts: Iterable[bytes] | None = None
+    timeout: float | None = None
+    proxy: str | None = None
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return "POST" if self.parts else "GET"
+
+
+@dataclass(frozen=True)
 class Client:
     """One library in use.
 
     Args:
-        ask: Gets address, headers, parts of a body, seconds until it gives up and the address
-            of a proxy; returns status and body, and raises what the library raises.
+        send: Returns status and body, and raises what the library raises.
         library: The module root that its observations name.
     """
 
-    ask: Callable[..., tuple[int, bytes]]
+    send: Callable[[Wish], tuple[int, bytes]]
     library: str
 
+    def ask(self, url: str, headers: Mapping[str, str] | None = None, **more: Any) -> Any:
+        """Send a request that is made of what `Wish` takes."""
+        return self.send(Wish(url, headers, **more))
 
-def _urllib3(
-    url: str,
-    headers: Mapping[str, str] | None = None,
-    parts: Iterable[bytes] | None = None,
-    timeout: float | None = None,
-    proxy: str | None = None,
-) -> tuple[int, bytes]:
+
+def _urllib3(wish: Wish) -> tuple[int, bytes]:
     options = {"retries": urllib3.Retry(3, connect=0, read=0, other=0), "ca_certs": CERTIFICATE}
+    proxy = wish.proxy
     manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     with manager:
-        more: Any = {"body": parts, "chunked": True} if parts else {}
-        if timeout:
-            more["timeout"] = timeout
-        method = "POST" if parts else "GET"
-        response = manager.request(method, url, headers=headers, **more)
+        more: Any = {"body": wish.parts, "chunked": True} if wish.parts else {}
+        if wish.timeout:
+            more["timeout"] = wish.timeout
+        response = manager.request(wish.method, wish.url, headers=wish.headers, **more)
         return response.status, response.data
 
 
-def _urllib(
-    url: str,
-    headers: Mapping[str, str] | None = None,
-    parts: Iterable[bytes] | None = None,
-    timeout: float | None = None,
-    proxy: str | None = None,
-) -> tuple[int, bytes]:
-    import ssl
-
+def _urllib(wish: Wish) -> tuple[int, bytes]:
     trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=CERTIFICATE))
-    proxies = urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {})
-    opener = urllib.request.build_opener(proxies, trusting)
-    request = urllib.request.Request(url, parts, headers or {})
+    proxies = {"http": wish.proxy, "https": wish.proxy} if wish.proxy else {}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), trusting)
+    request = urllib.request.Request(wish.url, wish.parts, wish.headers or {})
     try:
-        with opener.open(request, timeout=timeout) as response:
+        with opener.open(request, timeout=wish.timeout) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
 
 
-async def _ask(
-    url: str,
-    headers: Mapping[str, str] | None = None,
-    parts: Iterable[bytes] | None = None,
-    timeout: float | None = None,
-    proxy: str | None = None,
-) -> tuple[int, bytes]:
-    import ssl
-
+async def _ask(wish: Wish) -> tuple[int, bytes]:
     async def body() -> Any:
-        for part in parts or ():
+        for part in wish.parts or ():
             yield part
 
-    more: dict[str, Any] = {"data": body(), "headers": headers} if parts else {"headers": headers}
-    if timeout:
-        more["timeout"] = aiohttp.ClientTimeout(total=timeout)
-    if url.startswith("https"):
+    more: dict[str, Any] = {"headers": wish.headers, "proxy": wish.proxy}
+    if wish.parts:
+        more["data"] = body()
+    if wish.timeout:
+        more["timeout"] = aiohttp.ClientTimeout(total=wish.timeout)
+    if wish.url.startswith("https"):
         more["ssl"] = ssl.create_default_context(cafile=CERTIFICATE)
     async with aiohttp.ClientSession() as session:
-        method = "POST" if parts else "GET"
-        async with session.request(method, url, proxy=proxy, **more) as response:
+        async with session.request(wish.method, wish.url, **more) as response:
             answer = response.status, await response.read()
-    if url.startswith("https"):
+    if wish.url.startswith("https"):
         # TLS needs a moment to close, says aiohttp's documentation.
         await asyncio.sleep(0.1)
     return answer
 
 
-def _aiohttp(*args: Any, **kwargs: Any) -> tuple[int, bytes]:
-    return asyncio.run(_ask(*args, **kwargs))
+def _aiohttp(wish: Wish) -> tuple[int, bytes]:
+    return asyncio.run(_ask(wish))
 
 
 CLIENTS = {

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from obskit import clock, context, health, instrumentation, observation, propagation
+from obskit import health, instrumentation
 from obskit.instrumentation import _imports, _ledger
 from obskit.observation import Observation
 from tests.instrumentation.far_end import (  # noqa: F401 - fixtures
@@ -34,44 +34,16 @@ from tests.instrumentation.far_end import (  # noqa: F401 - fixtures
 )
 
 
-class Recorder:
-    """An observer that keeps what has ended."""
-
-    def __init__(self) -> None:
-        self.ended: list[Observation] = []
-
-    def start(self, observation: Observation) -> None:
-        """Hear that something begins."""
-
-    def end(self, observation: Observation) -> None:
-        """Keep what is over."""
-        self.ended.append(observation)
-
-
-def _clean() -> None:
-    context.attach(None)
-    clock.attach(None)
-    observation.configure(())
-    health.reset()
-
-
 @pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    """Begin and end without context, observers and counts."""
-    policy = propagation.policy()
-    _clean()
-    yield
-    _clean()
-    propagation.configure(policy)
+def clean(floor: None) -> None:
+    """Begin and end without context, observers, policy and counts."""
 
 
 @pytest.fixture
-def observed(clean: None) -> Iterator[list[Observation]]:
+def observed(ended: list[Observation]) -> Iterator[list[Observation]]:
     """Switch everything on and give the observations that have ended."""
-    recorder = Recorder()
-    observation.configure([("recorder", recorder)])
     instrumentation.instrument()
-    yield recorder.ended
+    yield ended
     instrumentation.uninstrument()
 
 

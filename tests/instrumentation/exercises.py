@@ -137,6 +137,26 @@ def _starlette_fail() -> None:
     _asgi(_asgi_app(Starlette), "/fail")
 
 
+def _asgi_correlation_id(derive: Derive) -> tuple[Any, str]:
+    """Ask an application that it stands around, under the name of our header."""
+    from asgi_correlation_id import CorrelationIdMiddleware
+    from starlette.applications import Starlette
+
+    kind = derive(CorrelationIdMiddleware, "__call__")
+    app = kind(_asgi_app(Starlette), header_name="X-Correlation-ID", validator=None)
+    headers = [("x-correlation-id", SENT)]
+    one = Call(scope("/later", headers=headers), [{"type": "http.request"}])
+    asyncio.run(app(one.scope, one.receive, one.send))
+    return [message["type"] for message in one.sent], one.header("x-correlation-id")[0]
+
+
+def _asgi_correlation_id_fail() -> None:
+    from asgi_correlation_id import CorrelationIdMiddleware
+    from starlette.applications import Starlette
+
+    _asgi(CorrelationIdMiddleware(_asgi_app(Starlette)), "/fail")
+
+
 def _fastapi(derive: Derive) -> tuple[Any, str]:
     from fastapi import BackgroundTasks, FastAPI, Request
 
@@ -575,4 +595,5 @@ EXERCISES: dict[str, Exercise] = {
     "executors": Exercise(_executors, _executors_fail),
     "multiprocessing": Exercise(_multiprocessing, _multiprocessing_fail),
     "structlog": Exercise(_structlog),
+    "asgi_correlation_id": Exercise(_asgi_correlation_id, _asgi_correlation_id_fail),
 }

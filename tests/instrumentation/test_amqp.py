@@ -1,11 +1,14 @@
 """Headers of AMQP messages, which anybody may have made."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from time import time
 
 import pytest
+from pika import BasicProperties
 from pika.compat import long
 
-from obskit import context, observation, propagation
+from obskit import context, health, observation, propagation
 from obskit.instrumentation import _amqp
 
 
@@ -138,3 +141,78 @@ def death(queue, count, reason="rejected"):
 def test_attempts_are_counted_by_what_the_broker_notes(headers, attempt):
     """Deaths in this queue count, or those elsewhere if there are none; rubbish does not."""
     assert _amqp.attempt(headers, "orders") == attempt
+
+
+def exactly(table):
+    """Return what properties with nothing but *table* have in bytes, as pika writes them."""
+    return sum(map(len, BasicProperties(headers=table).encode()))
+
+
+TABLES = [
+    {},
+    {"a": "b" * 5000},
+    {"a": "\N{EURO SIGN}" * 5000, "ü": b"x" * 70},
+    {
+        "n": 7,
+        "big": 2**40,
+        "no": None,
+        "yes": True,
+        "pi": Decimal("3.14"),
+        "when": datetime.now(UTC),
+    },
+    {"deaths": [death("orders", 2), death("wait", 2)] * 40, "nested": {"a": {"b": ["c" * 999]}}},
+]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_fits_for_certain_fits(table):
+    """The guess is never below what is written, and not so far above that all are suspected."""
+    size = exactly(table)
+
+    assert _amqp.may_burst(table, lambda: size)
+    assert not _amqp.may_burst(table, lambda: 4 * size + 20_000)
+    assert not _amqp.may_burst(table, unlimited)
+
+
+def test_what_is_nested_without_end_is_suspected():
+    """The codec will say what is wrong with it."""
+    table = {}
+    table["itself"] = table
+
+    assert _amqp.may_burst(table, lambda: 131_072)
+
+
+def test_headers_that_are_left_behind_are_counted_and_said_once(caplog, monkeypatch):
+    """A sender of many such messages gets one line about them."""
+    monkeypatch.setattr(_amqp, "_told", False)
+    before = health.lost.get(("correlation", _amqp.NO_ROOM), 0)
+    _amqp.lose()
+    _amqp.lose()
+
+    assert health.lost["correlation", _amqp.NO_ROOM] == before + 2
+    assert len(caplog.records) == 1
+
+
+def test_names_that_were_seen_are_asked_about_anew_after_other_settings(monkeypatch):
+    """What was the caller's own may be ours now."""
+    given = {"X-House": "mine", "tenant": 7}
+    before = propagation.policy()
+    try:
+        with observation.unit_of_work("outer", correlation_id="abc"):
+            assert _amqp.with_ours(given, unlimited).items() >= given.items()
+            assert _amqp.with_ours(given, unlimited).items() >= given.items()
+            propagation.configure(propagation.Policy(correlation_header="X-House"))
+            table = _amqp.with_ours(given, unlimited)
+    finally:
+        propagation.configure(before)
+
+    assert table["x-house"] == "abc"
+    assert "X-House" not in table
+
+
+def test_headers_of_ours_alone_are_read_as_they_are():
+    """Most messages have no others; nothing is copied then."""
+    ours = {"x-correlation-id": "abc", "baggage": "a=1"}
+
+    assert _amqp.readable(ours) is ours
+    assert _amqp.readable({**ours, "tenant": "7"}) == ours

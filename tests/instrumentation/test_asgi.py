@@ -303,7 +303,7 @@ async def test_a_client_that_leaves_is_gone_whatever_the_status(observed):
         await send({**BODY, "more_body": True})
         assert (await receive())["type"] == "http.disconnect"
 
-    await call(Middleware(app), messages=())
+    await call(Middleware(app), messages=[{"type": "http.disconnect"}])
 
     assert (observed[0].status, observed[0].outcome) == (200, "client_gone")
 
@@ -316,7 +316,7 @@ async def test_a_disconnect_after_the_answer_is_none(observed):
         await send(BODY)
         await receive()
 
-    await call(Middleware(app), messages=())
+    await call(Middleware(app), messages=[{"type": "http.disconnect"}])
 
     assert observed[0].outcome == "ok"
 

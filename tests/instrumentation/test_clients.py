@@ -131,7 +131,7 @@ def test_an_id_given_by_hand_is_replaced(observed, far_end, name):
 @EACH
 def test_a_body_that_is_made_on_the_way_arrives(observed, far_end, name):
     """Nothing of it is consumed before."""
-    assert ask(name, f"{far_end.url}/echo", None, iter(PARTS)) == (200, b"".join(PARTS))
+    assert ask(name, f"{far_end.url}/echo", parts=iter(PARTS)) == (200, b"".join(PARTS))
     (work,) = calls(observed)
 
     assert far_end.seen[0][1]["transfer-encoding"] == "chunked"
@@ -185,7 +185,7 @@ def test_time_that_is_up_is_a_timeout(observed, far_end, silent, name, where):
     request = Observation("GET /", Kind.SERVER, "http")
     observation.start(request)
     with pytest.raises(Exception) as caught:
-        CLIENTS[name].ask(url, None, None, 0.2)
+        CLIENTS[name].ask(url, timeout=0.2)
     observation.end(request, caught.value)
     (work,) = calls(observed)
 
@@ -198,7 +198,7 @@ def test_time_that_is_up_is_a_timeout(observed, far_end, silent, name, where):
 @EACH
 def test_a_proxy_that_forwards_is_not_the_peer(observed, far_end, proxy, name):
     """The headers arrive where they are meant to, and the peer is who answers."""
-    assert ask(name, f"{far_end.url}/x", None, None, None, proxy.url) == (200, b"fine")
+    assert ask(name, f"{far_end.url}/x", proxy=proxy.url) == (200, b"fine")
     (work,) = calls(observed)
 
     assert proxy.seen[0][0] == f"{far_end.url}/x"
@@ -210,7 +210,7 @@ def test_a_proxy_that_forwards_is_not_the_peer(observed, far_end, proxy, name):
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
 def test_a_tunnel_is_part_of_the_request(observed, tls_far_end, proxy, name):
     """One observation, and the proxy is not told what is meant for the far end."""
-    assert ask(name, f"{tls_far_end.url}/status/404", None, None, None, proxy.url)[0] == 404
+    assert ask(name, f"{tls_far_end.url}/status/404", proxy=proxy.url)[0] == 404
     (work,) = calls(observed)
     ((target, headers),) = proxy.seen
 
@@ -227,7 +227,7 @@ def test_a_tunnel_that_cannot_be_made_is_seen(observed, tls_far_end, free_port, 
     observation.start(request)
     proxy = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Exception) as caught:
-        CLIENTS[name].ask(tls_far_end.url, None, None, None, proxy)
+        CLIENTS[name].ask(tls_far_end.url, proxy=proxy)
     observation.end(request, caught.value)
     (work,) = calls(observed)
 

@@ -2,8 +2,9 @@
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, stream_with_context
+from werkzeug.wrappers import Request
 
-from obskit import context, wsgi
+from obskit import context, health, wsgi
 from tests.instrumentation.calling import Answer, environ
 
 
@@ -124,6 +125,26 @@ def test_an_error_that_is_propagated_arrives(app, observed):
 
     assert (observed[0].status, observed[0].labels["http_route"]) == (500, "/boom")
     assert context.correlation_id() == observed[0].context.correlation_id
+
+
+@pytest.mark.usefixtures("observed")
+def test_requests_that_werkzeug_itself_makes_are_no_trouble(app):
+    """A middleware that looks at the request and then answers, or fails, has no rule to name."""
+    inner = app.wsgi_app
+
+    def middleware(environ, start_response):
+        if Request(environ).path == "/closed":
+            start_response("503 Service Unavailable", [])
+            return [b"closed"]
+        return inner(environ, start_response)
+
+    app.wsgi_app = middleware
+    closed = Answer(app, environ("/closed"))
+
+    assert closed.read() == b"closed"
+    assert len(closed.header("x-correlation-id")) == 1
+    assert Answer(app, environ("/orders/7")).status == "200 OK"
+    assert not health.internal_errors
 
 
 def test_streams_have_the_id_in_each_chunk(app, observed):

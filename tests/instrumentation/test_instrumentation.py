@@ -52,6 +52,15 @@ def test_every_public_name_is_there(name):
     assert getattr(instrumentation, name) is not None
 
 
+def test_unknown_names_of_a_setting_are_told_with_those_that_exist():
+    """In one line, with the setting."""
+    assert instrumentation.problems(settings.Settings(instrument=("httpx", "-flask", "none"))) == []
+    [problem] = instrumentation.problems(settings.Settings(instrument=("htpx", "-flask")))
+
+    assert problem.startswith("OBSKIT_INSTRUMENT='htpx,-flask' names htpx; must be any of ")
+    assert " httpx," in problem
+
+
 def test_an_unknown_attribute_is_an_attribute_error():
     """The module behaves as modules do."""
     with pytest.raises(AttributeError, match="nonsense"):

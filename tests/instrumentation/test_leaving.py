@@ -1,13 +1,16 @@
 """How loops over generators are left."""
 
 import contextlib
+import gc
 import itertools
+import sys
 
 import pytest
 
 from obskit.instrumentation import _leaving
 
 TOLD = []
+FOUND = []
 
 
 def items():
@@ -18,6 +21,7 @@ def items():
             yield number
         except GeneratorExit:
             TOLD.append(_leaving.why(asked_at))
+            FOUND.append(_leaving.error())
             raise
 
 
@@ -153,3 +157,58 @@ def test_a_generator_finds_out_how_its_loop_was_left(leave, why):
         leave()
 
     assert set(TOLD) == {why}
+
+
+def failed_after_others():
+    kept = []
+    for number in items():
+        try:
+            int("x")
+        except ValueError as error:
+            kept.append(error)
+        if number == 3:
+            raise KeyError(number)
+
+
+def raised_again():
+    for _ in items():
+        try:
+            int("x")
+        finally:
+            TOLD.clear()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="an error is made when it is caught")
+@pytest.mark.parametrize(
+    ("leave", "kind"),
+    [
+        (failed_in_a_call, ValueError),
+        (failed_in_a_handler, KeyError),
+        (caught_outside, ValueError),
+        (failed_after_others, KeyError),
+        (raised_again, ValueError),
+        (broken_off_in_a_handler, type(None)),
+        (returned_from, type(None)),
+    ],
+)
+def test_the_error_that_leaves_a_loop_is_found(leave, kind):
+    """It is the one on its way, not one that was caught before."""
+    FOUND.clear()
+    with contextlib.suppress(LookupError, ValueError):
+        leave()
+
+    assert [type(error) for error in FOUND] == [kind]
+
+
+def test_nobody_looks_for_an_error_among_very_many_objects():
+    """Where the collector was told to wait for long the search would take too long."""
+    FOUND.clear()
+    before = gc.get_threshold()
+    gc.set_threshold(_leaving.MOST_YOUNG + 1)
+    try:
+        with contextlib.suppress(ValueError):
+            failed_in_a_call()
+    finally:
+        gc.set_threshold(*before)
+
+    assert FOUND == [None]

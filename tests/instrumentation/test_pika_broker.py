@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 import time
 import warnings
@@ -13,7 +14,8 @@ from pika import exceptions
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.select_connection import SelectConnection
 
-from obskit import context, observation
+from obskit import context, health, observation
+from obskit.instrumentation import _amqp
 from obskit.observation import Kind
 from tests.services.rabbitmq import running_broker
 
@@ -335,6 +337,49 @@ def test_connections_with_callbacks(observed, broken, rabbitmq, kind):
     assert [work.outcome for work in observed] == ["ok"] * 5
     assert len(got(observed)) == len(sent(observed)) == 2
     assert context.get() is None
+    assert broken == {}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="an error is made when it is caught")
+def test_an_error_that_leaves_a_loop_is_the_messages(observed, rabbitmq):
+    """The message that is given back by the broker then says why."""
+    queue = rabbitmq.queue("orders")
+    with rabbitmq.channel() as channel:
+        send(channel, queue, b"1")
+        with pytest.raises(KeyError):
+            for _ in channel.consume(queue):
+                raise KeyError("mine")
+    with rabbitmq.channel() as channel:
+        consume(channel, queue, acknowledge)
+    failed, again = got(observed)
+
+    assert (failed.outcome, type(failed.error)) == ("server_error", KeyError)
+    assert (again.outcome, again.redelivered) == ("ok", True)
+
+
+def _room(properties):
+    """Return how many bytes a frame has left beside these properties."""
+    return 131_072 - 20 - sum(map(len, properties.encode()))
+
+
+@pytest.mark.parametrize(("spared", "carried"), [(0, False), (100, False), (2000, True)])
+def test_headers_that_fill_a_frame_arrive(observed, broken, rabbitmq, spared, carried):
+    """Where ours have no room beside them they stay behind, and the connection lives on."""
+    queue = rabbitmq.queue("orders")
+    named = {"delivery_mode": 2, "headers": {"tenant": 7, "blob": "", "nested": {"a": [1, "b"]}}}
+    properties = pika.BasicProperties(**named)
+    properties.headers["blob"] = "x" * (_room(properties) - spared)
+    with rabbitmq.channel() as channel:
+        channel.confirm_delivery()
+        send(channel, queue, b"1", b"2", properties=properties)
+        arrived = [channel.basic_get(queue, auto_ack=True)[1] for _ in range(2)]
+        assert channel.is_open
+
+    for one in arrived:
+        assert one.headers.items() >= properties.headers.items()
+        assert ("x-correlation-id" in one.headers) is carried
+    assert health.lost == ({} if carried else {("correlation", _amqp.NO_ROOM): 2})
+    assert [work.outcome for work in sent(observed)] == ["ok", "ok"]
     assert broken == {}
 
 

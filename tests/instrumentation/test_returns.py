@@ -15,8 +15,16 @@ def connect(path):
     return sqlite3.connect(path)
 
 class Cursor:
+    def __init__(self):
+        self.rows = ["one", "two"]
     async def execute(self, text):
         return text.upper()
+    def __aiter__(self):
+        return self
+    async def __anext__(self):
+        if self.rows:
+            return self.rows.pop(0)
+        raise StopAsyncIteration
 
 class Connection:
     async def __aenter__(self):
@@ -126,6 +134,8 @@ def test_a_row_that_is_off_observes_nothing(module, observed):
 async def test_async_drivers_are_reached_too(module, observed):
     """A connection that is awaited, with a cursor whose execute is awaited."""
     async with await module.aconnect() as connection:
-        assert await connection.cursor().execute("select x") == "SELECT X"
+        cursor = connection.cursor()
+        assert await cursor.execute("select x") == "SELECT X"
+        assert [row async for row in cursor] == ["one", "two"]
 
     assert [work.name for work in observed] == ["query select"]

@@ -323,6 +323,55 @@ def test_the_length_of_a_list_can_still_be_asked(observed):
         len(body)
 
 
+class Page:
+    """A response that is its own body, as Django's are."""
+
+    def __init__(self):
+        self.headers = {"x-a": "1", "x-b": "2"}
+
+    def __iter__(self):
+        yield b"fine"
+
+    def __bytes__(self):
+        return b"whole"
+
+    def __contains__(self, name):
+        return name in self.headers
+
+    def __getitem__(self, name):
+        return self.headers[name]
+
+    def __setitem__(self, name, value):
+        self.headers[name] = value
+
+    def __delitem__(self, name):
+        del self.headers[name]
+
+
+def test_a_body_can_do_what_that_of_the_application_can(observed):
+    """Callers that know its class ask it for more than its bytes."""
+    page = Page()
+    body = Answer(Middleware(app_of(lambda: page)), environ()).body
+
+    assert (bytes(body), body["x-a"], "x-a" in body, "x-c" in body) == (b"whole", "1", True, False)
+    body["x-c"] = "3"
+    del body["x-a"]
+    assert body.headers == page.headers == {"x-b": "2", "x-c": "3"}
+    assert not hasattr(body, "__len__")
+    assert b"".join(body) == b"fine"
+    assert Answer(Middleware(app_of([b"x"])), environ()).body[0] == b"x"
+
+
+def test_classes_of_bodies_without_end_are_not_kept(observed):
+    """Those that an application makes anew each time go again."""
+    for _ in range(3 * _wsgi._MOST_KINDS):
+        kind = type("List", (list,), {})
+        answer = Answer(Middleware(app_of(lambda kind=kind: kind([b"x"]))), environ())
+        assert (len(answer.body), answer.read()) == (1, b"x")
+
+    assert len(_wsgi._kinds) <= _wsgi._MOST_KINDS
+
+
 def test_a_file_of_the_server_keeps_its_type(observed, tmp_path):
     """The server sends it by the system, which it does for its own wrapper only."""
     path = tmp_path / "file"

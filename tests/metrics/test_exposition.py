@@ -8,11 +8,17 @@ from prometheus_client.parser import text_string_to_metric_families as text
 
 from obskit import conventions, health, observation
 from obskit.fields import METRICS
-from obskit.metrics import exposition
+from obskit.metrics import errors, exposition, runtime
 from obskit.metrics.exposition import render
 from obskit.metrics.red import Red
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+# What the spool tells where there is one.
+SHIPPED = [
+    ("obskit_spool_bytes", (), 1),
+    ("obskit_spool_waiting", ("search",), 1),
+    ("obskit_shipped_total", ("search", "taken"), 1),
+]
 
 
 @pytest.fixture
@@ -38,6 +44,7 @@ def busy(configured):
     message = conventions.consumer("rabbitmq", "orders", carrier=born, sent_at=1.0)
     message.redelivered = message.dead_lettered = True
     observation.end(_begun(message))
+    errors.count(None, "ValueError", "0" * 16)
     health.lose("logs", "full")
     health.internal_error("here", ValueError())
 
@@ -53,7 +60,9 @@ def _begun(work):
 )
 def test_names_and_labels_are_those_of_the_dictionary(accept, parse):
     """Every metric is there with exactly its labels, and none that is not documented."""
+    runtime.ask("shipping", lambda: SHIPPED)
     families = {family.name: family for family in parse(render(accept)[1].decode())}
+    runtime.ask("shipping", None)
     suffix = "_total" if parse is openmetrics else ""
 
     for listed in METRICS:

@@ -1,11 +1,15 @@
 """What messages and tasks are counted by, beside rate, errors and duration."""
 
+import dis
 import time
 
 import pytest
 
 from obskit import clock, conventions, observation
+from obskit.metrics import values
+from obskit.metrics.messages import Messages
 from obskit.metrics.red import Red
+from tests.metrics.test_rows import Shelf
 
 OK = 'outcome="ok"'
 QUEUE = 'messaging_destination_name="orders",messaging_system="rabbitmq"'
@@ -118,3 +122,57 @@ print(json.dumps([len(found), abs(float(found[0].split()[-1]) - time.time()) < 2
 """)
 
     assert output.stdout.split(b"\n")[-2] == b"[1, true]"
+
+
+def test_what_goes_well_is_counted_the_short_way_too(work):
+    """The second message finds where the first was counted, and so does one after a fork's move."""
+    carrier = {"baggage": f"obskit.correlation=c,obskit.born={clock.base36(1000)}"}
+    for _ in range(3):
+        found = work(carrier=carrier, sent_at=time.time() - 20)
+    values.use(values.Memory(values.home().era))
+    for _ in range(2):
+        found = work(carrier=carrier, sent_at=time.time() - 20)
+
+    assert found[f"messaging_message_age_seconds_count{{{QUEUE}}}"] == 5.0
+    assert 99 < found[f"messaging_message_age_seconds_sum{{{QUEUE}}}"] < 110
+    assert found[f'messaging_message_age_seconds_bucket{{le="30.0",{QUEUE}}}'] == 5.0
+    assert found[f"messaging_end_to_end_age_seconds_count{{{QUEUE}}}"] == 5.0
+    assert time.time() - found[f"messaging_last_success_timestamp_seconds{{{QUEUE}}}"] < 20
+    assert found[f"messaging_process_duration_seconds_count{{{QUEUE},{OK}}}"] == 5.0
+
+
+def test_an_age_that_is_known_now_and_then_is_counted_then(work):
+    """What is remembered of one message does not decide on the next."""
+    for sent_at in (None, time.time() - 20, None, time.time() - 20):
+        found = work(sent_at=sent_at)
+
+    assert found[f"messaging_message_age_seconds_count{{{QUEUE}}}"] == 2.0
+    assert found[f"messaging_process_duration_seconds_count{{{QUEUE},{OK}}}"] == 4.0
+
+
+def test_numbers_that_siblings_share_are_counted_there(work):
+    """All of them, also the one that is set."""
+    shelf = Shelf()
+    work(sent_at=time.time() - 20)
+    values.use(shelf)
+    for _ in range(3):
+        found = work(sent_at=time.time() - 20)
+
+    assert found[f"messaging_message_age_seconds_count{{{QUEUE}}}"] == 4.0
+    assert 79 < found[f"messaging_message_age_seconds_sum{{{QUEUE}}}"] < 90
+    assert time.time() - found[f"messaging_last_success_timestamp_seconds{{{QUEUE}}}"] < 20
+    assert sum(shelf.cells) > 0
+
+
+def test_the_short_way_has_no_place_to_come_in_between():
+    """From the last look at where the numbers are to the last of them there is no call or loop."""
+    code = list(dis.get_instructions(Messages.count))
+    taken = max(place for place, step in enumerate(code) if step.argval == "shared")
+    stored = [place for place, step in enumerate(code) if step.opname == "STORE_ATTR"]
+    back = max(place for place, step in enumerate(code[: stored[0]]) if step.argval == "add")
+    start = next(at for at in range(back, stored[0]) if code[at].opname.startswith("RETURN"))
+    names = [step.opname for step in code[start : stored[-1]]]
+
+    assert taken < back < start < stored[0]
+    assert {code[place].argval for place in stored} == {"_number"}
+    assert not [name for name in names if name.startswith("CALL") or "BACKWARD" in name]

@@ -105,10 +105,10 @@ def test_requests_that_end_while_numbers_move_are_counted(observer, samples):
 def test_the_shortest_way_has_no_place_to_come_in_between():
     """From where it is taken to the last number there is no call and no loop."""
     code = list(dis.get_instructions(Red.end))
-    taken = next(place for place, step in enumerate(code) if step.argval == "alone")
+    taken = next(place for place, step in enumerate(code) if step.argval == "is_alone")
     stored = [place for place, step in enumerate(code) if step.opname == "STORE_ATTR"]
     names = [step.opname for step in code[taken : stored[-1]]]
 
-    assert [code[place].argval for place in stored] == ["_number"] * 5
+    assert [code[place].argval for place in stored] == ["_number"] * 6
     assert taken < stored[0]
     assert not [name for name in names if name.startswith("CALL") or "BACKWARD" in name]

@@ -79,3 +79,31 @@ def test_a_worker_that_has_just_died_is_no_error():
 
     assert workers.samples[0].value == 1
     assert processes == [] or all(not one.samples for one in processes)
+
+
+def test_other_rooms_are_asked_at_each_scrape(configured, samples):
+    """What they tell is shown; one that fails is counted, and costs nothing else."""
+    configured()
+    waiting = [5]
+
+    def tell():
+        yield "obskit_spool_bytes", (), 100
+        yield "obskit_spool_waiting", ("es",), waiting[0]
+        yield "obskit_shipped_total", ("es", "taken"), 7
+
+    def fail():
+        raise OSError
+
+    runtime.ask("tell", tell)
+    runtime.ask("fail", fail)
+    samples()
+    waiting[0] = 6
+    found = samples()
+    runtime.ask("tell", None)
+    runtime.ask("fail", None)
+
+    assert found["obskit_spool_bytes"] == 100
+    assert found['obskit_spool_waiting{destination="es"}'] == 6
+    assert found['obskit_shipped_total{destination="es",result="taken"}'] == 7
+    assert health.internal_errors["metrics.fail"] >= 1
+    assert "obskit_spool_bytes" not in samples()

@@ -70,12 +70,14 @@ def test_a_taken_port_is_reported_once_and_tried_again(start, get, caplog):
     assert server.trouble == ""
 
 
-def test_a_host_that_is_none_is_reported(start):
-    """A wrong setting is no exception."""
-    server, _ = start(host="no such host")
+@pytest.mark.parametrize("host", ["no such host", "192.0.2.1"])
+def test_a_host_that_is_none_is_reported(start, host):
+    """A wrong setting is no exception, and it is the one that is named."""
+    server, _ = start(host=host)
     wait_until(lambda: server.trouble, lambda: "no trouble", 20)
 
     assert server.address is None
+    assert server.trouble.endswith("; set OBSKIT_METRICS_HOST to an address of this machine")
 
 
 def test_of_a_family_one_serves_and_another_takes_over(start, get, monkeypatch, tmp_path):

@@ -236,6 +236,23 @@ def test_a_given_id_counts_under_any_name_of_the_header():
         assert context.correlation_id() == "mine"
 
 
+@pytest.mark.parametrize("name", [None, "", " ", 7, b"job", ["job"], object()])
+def test_a_block_whose_name_is_unusable_is_unnamed(ended, name):
+    """The program works, and is told once that it has named nothing."""
+    reports = []
+    health.on_first_error(lambda *report: reports.append(report))
+    blocks = [unit_of_work(name), observe(name), message_context({}, name)]
+    for block in blocks:
+        with block:
+            assert block(lambda: 7)() == 7
+
+    assert {one.name for one in ended} == {"unnamed"}
+    tasks = [one.labels for one in ended if one.protocol == "task"]
+    assert tasks == [{"task_name": "unnamed"}] * 4
+    assert [place for place, _ in reports] == ["observation.name"]
+    assert health.internal_errors == {"observation.name": len(blocks)}
+
+
 def test_a_unit_of_work_as_a_decorator(ended):
     """Each call begins an operation of its own."""
 

@@ -412,6 +412,23 @@ def test_an_observer_may_be_spared_starts():
     assert heard == [("a", "end", True)]
 
 
+def test_an_observer_may_hear_of_requests_alone():
+    """Neither the start of a message is told to it, nor the end of a step."""
+    heard = []
+    listener = Listener("a", heard)
+    listener.hears_other_starts = listener.hears_steps = False
+    observation.configure([("a", listener)])
+    observation.end(request())
+    message = Observation("process", Kind.CONSUMER)
+    observation.start(message)
+    step = Observation("call", Kind.CLIENT)
+    observation.start(step)
+    observation.end(step)
+    observation.end(message)
+
+    assert [what for _, what, _ in heard] == ["start", "end", "end"]
+
+
 def test_an_observer_that_raises_harms_nobody():
     """The others hear, the application does not, and it is counted."""
     heard = []

@@ -22,6 +22,7 @@ class Own(NamedTuple):
     born: str | None = None
     sent: str | None = None
     cause: str | None = None
+    debug: str | None = None
 
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -240,6 +241,7 @@ ALL = Own("c-1", "3", SPAN, "shop", "probe", "mh1", "mh2", f"1.a.{SPAN}-3")
         ("obskit.hop=\u0663", Own(), ""),
         ("obskit.hop=", Own(), ""),
         ("obskit.unknown=1,a=1", Own(), "a=1"),
+        ("a=1,obskit.debug=1", Own(debug="1"), "a=1"),
         ("obskit.caller", Own(), ""),
         ("", Own(), ""),
         ("a=1", Own(), "a=1"),

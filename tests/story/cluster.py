@@ -1,8 +1,8 @@
 """A simulated cluster that drives the real clock, and an oracle that knows better.
 
-The cluster runs random programs (log, quiet hop, call, lost answer, sends, fork, join, hop
-without a header) on hosts whose wall clocks are wrong. The oracle takes down each micro-step
-with what came before it; it imports nothing of obskit and sees only lines and headers.
+The cluster runs random programs (log, hold a line back, quiet hop, call, lost answer, sends,
+fork, join, hop without a header) on hosts whose wall clocks are wrong. The oracle takes down each
+micro-step with what came before it; it imports nothing of obskit and sees only lines and headers.
 """
 
 import contextvars
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from obskit import clock
+from obskit.logs import held
 from obskit.propagation import causal
 
 Steps = Generator[None, None, None]
@@ -101,6 +102,8 @@ class Plan:
     offset: float = 3600.0
     drift: float = 0.0
     step: float = 0.0
+    # How often a task holds a line back, beside what else it does.
+    held: float = 0.0
 
 
 @dataclass
@@ -116,6 +119,7 @@ class Cluster:
     processes: int = 0
     budget: int = 0
     hosts: list[Wall] = field(default_factory=list)
+    held: dict[int, int] = field(default_factory=dict)
 
     def run(self) -> "Cluster":
         """Run one operation to its end."""
@@ -185,6 +189,13 @@ class Cluster:
         self.oracle.lines[line["lc_at"]] = task.step
         self.lines.append(line)
 
+    def _hold(self, task: Task) -> None:
+        """Hold a line back, which takes no number of its own."""
+        number = self.held[task.process] = self.held.get(task.process, 0) + 1
+        found = task.context.run(held.place, number)
+        assert found is not None
+        self._write(task, held.piece(found)[1:])
+
     def _join_line(self) -> None:
         self._write(self._running, clock.tick())
 
@@ -204,6 +215,8 @@ class Cluster:
             if self.budget <= 0:
                 break
             self.budget -= 1
+            if self.plan.held and self.random.random() < self.plan.held:
+                self._hold(task)
             move = self.random.choice(self._moves(depth))
             if move == "log":
                 if not quiet:

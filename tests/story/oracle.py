@@ -7,6 +7,13 @@ from typing import Any
 from obskit.order import CANNOT_TELL, CAUSED, CONCURRENT, SEEN_AFTER, Event, Order, relation
 from tests.story.cluster import Cluster
 
+# What may be said of a line that was held back and a later one: whom it caused is not told.
+MAY_BE = {
+    CAUSED: (SEEN_AFTER, CANNOT_TELL),
+    SEEN_AFTER: (SEEN_AFTER, CANNOT_TELL),
+    CONCURRENT: (CANNOT_TELL,),
+}
+
 
 class Wrong(AssertionError):
     """The reader claims what is not so."""
@@ -24,20 +31,25 @@ def judge(cluster: Cluster, lines: list[dict[str, Any]], *, exact: bool = False)
     order = Order(lines)
     steps = {id(event): _step(cluster, event) for event in order.events}
     _check_printed(cluster, order, steps)
+    held = {step for at, step in cluster.oracle.lines.items() if "." in at}
     said: Counter[str] = Counter()
     unclear = _unclear(cluster, lines)
     for one, other in combinations(order.events, 2):
         word = relation(one, other)
         said[word] += 1
         first, second = sorted((steps[id(one)], steps[id(other)]))
+        truth = truth_of(cluster, first, second)
+        if first in held or (second in held and truth == CONCURRENT):
+            if word in MAY_BE[truth]:
+                continue
         _check_word(cluster, word, first, second, unclear)
-        if exact and word != truth_of(cluster, first, second):
-            raise Wrong(f"{one} and {other}: {word}, not {truth_of(cluster, first, second)}")
+        if exact and word != truth:
+            raise Wrong(f"{one} and {other}: {word}, not {truth}")
     return said
 
 
 def _step(cluster: Cluster, event: Event) -> int:
-    return cluster.oracle.lines[f"{event.strand}-{event.n}"]
+    return cluster.oracle.lines[str(event.line["lc_at"])]
 
 
 def _check_printed(cluster: Cluster, order: Order, steps: dict[int, int]) -> None:
@@ -46,10 +58,16 @@ def _check_printed(cluster: Cluster, order: Order, steps: dict[int, int]) -> Non
     for event in order.events:
         step = steps[id(event)]
         for effect, known in effects:
-            if known >> step & 1 and not (effect.broken and event.broken):
+            if known >> step & 1 and not _is_open(effect, event):
                 raise Wrong(f"{effect} is printed before its cause {event}")
         effects.append((event, cluster.oracle.truth[step] & ~(1 << step)))
         seen |= 1 << step
+
+
+def _is_open(one: Event, other: Event) -> bool:
+    """Tell whether nothing says which of two lines comes first."""
+    held = one.sub and other.sub and one.hop != other.hop and one.lc == other.lc
+    return bool(held) or (one.broken and other.broken)
 
 
 def _unclear(cluster: Cluster, lines: list[dict[str, Any]]) -> int:

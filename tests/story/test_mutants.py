@@ -8,6 +8,7 @@ import pytest
 
 from obskit import clock
 from obskit.clock import Cause, Strand
+from obskit.logs import held
 from tests.story.cluster import Plan, damaged, operations
 from tests.story.oracle import Wrong, judge
 
@@ -204,6 +205,57 @@ def test_a_wrong_clock_is_caught(name, monkeypatch):
 
     with pytest.raises((Wrong, AssertionError, KeyError)):
         prove()
+
+
+PLACE = held.place
+
+
+def place_with(**changes):
+    """Hold a line back at a place of which a part is changed."""
+
+    def place(number):
+        names = ("strand", "n", "lc", "after", "heard", "broken", "number")
+        facts = dict(zip(names, PLACE(number), strict=True))
+        for name, change in changes.items():
+            facts[name] = change(facts["strand"], facts[name])
+        return tuple(facts.values())
+
+    return place
+
+
+HELD_MUTANTS = {
+    "its number is that of the last line, whatever was heard": place_with(
+        lc=lambda strand, _: strand.hop.lc
+    ),
+    "its number is the one of its strand": place_with(lc=lambda strand, _: strand.head),
+    "it does not say what was heard": place_with(heard=lambda *_: (), after=lambda *_: ()),
+    "it stands behind a line that is not written yet": place_with(n=lambda _, n: n + 1),
+    "it takes a number of its own": place_with(lc=lambda _, lc: lc + 1),
+    "the later one has the smaller sub-number": place_with(number=lambda _, n: 10_000 - n),
+    "all have the same sub-number": place_with(number=lambda *_: 1),
+}
+
+
+def prove_held() -> None:
+    """Hold the proof of lines that are held back in a small form."""
+    for lost in (0.0, 0.1):
+        for seed, cluster in enumerate(operations(SEEDS, Plan(held=0.4))):
+            chance = random.Random(seed)
+            judge(cluster, damaged(cluster.lines, chance, lost=lost, doubled=0.1), exact=not lost)
+
+
+@pytest.mark.parametrize("name", HELD_MUTANTS)
+def test_a_wrong_place_of_a_held_line_is_caught(name, monkeypatch):
+    """Each fault makes the oracle object, too."""
+    monkeypatch.setattr(held, "place", HELD_MUTANTS[name])
+
+    with pytest.raises((Wrong, AssertionError, KeyError)):
+        prove_held()
+
+
+def test_the_real_place_of_a_held_line_is_not_caught():
+    """The same operations leave nothing to object to."""
+    prove_held()
 
 
 def test_the_real_clock_is_not_caught():

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obskit import schemas
 from obskit.story.parsing import Assembler, is_ours, parse
+from tests.schemas.records import FULL, PROCESS
 
 LINE = {"correlation_id": "c-1", "message": 'a {brace} and "quotes" ü', "lc": 1}
 TEXT = json.dumps(LINE)
@@ -101,3 +103,55 @@ def test_no_bytes_break_the_parser(raw):
     """Any bytes are a line, foreign, or nothing."""
     whole = Assembler().whole(raw)
     assert whole is None or parse(whole) is None or isinstance(parse(whole), dict)
+
+
+@pytest.mark.parametrize("name", schemas.NAMES)
+@pytest.mark.parametrize("record", [FULL, PROCESS], ids=["full", "process"])
+def test_a_line_in_any_schema_is_read_back(name, record):
+    """Also where a collector has wrapped it; the canonical line comes out."""
+    encoded = schemas.of(name).encode(record)
+    text = encoded if name == "logfmt" else json.dumps(encoded)
+
+    assert parse(text.encode()) == record
+    assert parse(json.dumps({"message": text, "@timestamp": "x"}).encode()) == record
+    assert parse(json.dumps({"line": json.dumps({"log": text})}).encode()) == record
+    if name != "logfmt":
+        assert parse(json.dumps({"_source": encoded}).encode()) == record
+
+
+def test_an_entry_of_google_is_read_back():
+    """What its logging makes of a line, and exports."""
+    line = schemas.of("gcp").encode(FULL, project="shop")
+    special = "logging.googleapis.com/"
+    entry = {
+        "logName": "projects/shop/logs/stdout",
+        "severity": line.pop("severity"),
+        "timestamp": line.pop("time").replace("000006Z", "000006123Z"),
+        "httpRequest": line.pop("httpRequest"),
+        "labels": line.pop(special + "labels"),
+        "trace": line.pop(special + "trace"),
+        "spanId": line.pop(special + "spanId"),
+        "jsonPayload": line,
+    }
+
+    assert parse(json.dumps(entry).encode()) == FULL
+
+
+def test_what_elastic_agents_make_of_a_line_is_read_back():
+    """They expand dotted names, and add what they know."""
+    encoded = schemas.of("ecs").encode(FULL)
+    log = {**encoded["log"], "level": encoded.pop("log.level"), "offset": 7}
+    found = {
+        **encoded,
+        "log": log,
+        "ecs": {"version": encoded.pop("ecs.version")},
+        "agent": {"id": "x"},
+    }
+
+    assert parse(json.dumps({"_source": found}).encode()) == FULL
+
+
+def test_logfmt_of_others_is_left_alone():
+    """It has no fields of ours."""
+    assert parse(b"timestamp=2026-01-01T00:00:00Z level=info msg=hello") is None
+    assert parse(b"level=info msg=hello") is None

@@ -175,6 +175,28 @@ def test_a_file_that_cannot_be_read_is_named():
         list(read(["/proc/self/mem"]))
 
 
+def test_what_must_not_be_looked_at_is_named(tmp_path, monkeypatch):
+    """Also where a link of a folder leads to it."""
+    secret = tmp_path / "theirs" / "a.log"
+
+    def stat(path, **how):
+        if os.fspath(path) in (str(secret), str(tmp_path / "logs" / "a.log")):
+            raise PermissionError(13, "Permission denied")
+        return real(path, **how)
+
+    real = os.stat
+    secret.parent.mkdir()
+    secret.write_bytes(TEXT)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").symlink_to(secret)
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(reading, "_opened", stat)
+
+    for source in (tmp_path / "logs", secret):
+        with pytest.raises(SourceError, match=r"cannot read .*a\.log: Permission denied"):
+            list(read([source]))
+
+
 def test_pipes_in_a_folder_are_left_alone(tmp_path):
     """Opening one would wait forever."""
     os.mkfifo(tmp_path / "pipe")

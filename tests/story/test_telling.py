@@ -1,12 +1,15 @@
 """The story as a whole."""
 
+import itertools
+import json
 import random
 from datetime import UTC, datetime
 
 import pytest
 
+from obskit import schemas
 from obskit.order import CONCURRENT
-from obskit.story import render_json, render_shiviz, render_text, tell
+from obskit.story import find, render_json, render_shiviz, render_text, tell
 from tests.story.cluster import Plan, operations
 from tests.story.scenes import Play, failing_order, healthy_order
 
@@ -161,3 +164,18 @@ def test_lines_without_a_clock_are_shown_too():
     lines = [{"correlation_id": "op-1", "message": "hello", "service": "legacy"}]
 
     assert "hello" in render_text(tell([*healthy_order().lines, *lines], "op-1"))
+
+
+def test_lines_may_have_different_formats(tmp_path):
+    """The story is the one that the JSON lines tell."""
+    lines = failing_order().lines
+    assert len(lines) > len(schemas.NAMES)
+    texts = []
+    for line, name in zip(lines, itertools.cycle(schemas.NAMES), strict=False):
+        made = schemas.of(name).encode(line)
+        texts.append(made if isinstance(made, str) else json.dumps(made))
+    (tmp_path / "all.log").write_text("\n".join(texts), encoding="utf-8")
+    found = find([tmp_path], "op-1")
+
+    assert found.lines == lines
+    assert render_text(tell(found.lines, "op-1")) == render_text(tell(lines, "op-1"))

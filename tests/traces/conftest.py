@@ -24,17 +24,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from obskit import clock, context, health, instrumentation, observation, propagation, traces
+from obskit import instrumentation, observation, propagation, traces
 from obskit.traces import bridge, current, finished, provider
 from obskit.traces.recorder import Recorder, state
 
 
 def _as_new() -> None:
-    context.attach(None)
-    clock.attach(None)
-    observation.configure(())
-    health.reset()
-    propagation.configure(propagation.Policy())
     trace._TRACER_PROVIDER = None
     trace._TRACER_PROVIDER_SET_ONCE = Once()
     provider._roads.clear()
@@ -43,9 +38,9 @@ def _as_new() -> None:
 
 
 @pytest.fixture
-def joined() -> Iterator[None]:
+def joined(floor: None) -> Iterator[None]:
     """Record, without a provider."""
-    policy, runtime = propagation.policy(), api._RUNTIME_CONTEXT
+    runtime = api._RUNTIME_CONTEXT
     _as_new()
     state.on = True
     bridge.install()
@@ -53,12 +48,11 @@ def joined() -> Iterator[None]:
     yield
     state.on = False
     state.bridge = state.eager = None
-    propagation.foreign = None
+    propagation.outgoing.foreign = None
     finished.forget_listeners()
     api._RUNTIME_CONTEXT = runtime
     instrumentation.uninstrument()
     _as_new()
-    propagation.configure(policy)
 
 
 @pytest.fixture

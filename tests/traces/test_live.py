@@ -180,6 +180,16 @@ def test_a_list_is_kept_as_it_was():
     assert span.attributes["items"] == ("a",)
 
 
+def test_urls_in_what_went_wrong_give_nothing_away(spans):
+    """As in lines: not in the status, and not in the event."""
+    with pytest.raises(ValueError, match="S3CRET"), tracer.start_as_current_span("x"):
+        raise ValueError("for url: http://ada:S3CRET@host/a?token=S3CRET")
+    (ended,) = spans
+
+    assert ended.description == "ValueError: for url: http://[redacted]@host/a?[redacted]"
+    assert "S3CRET" not in repr(ended.events)
+
+
 def test_an_exception_has_further_attributes():
     """The caller's own ones win."""
     span = recording()

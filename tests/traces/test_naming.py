@@ -3,7 +3,8 @@
 import pytest
 
 from obskit import conventions
-from obskit.observation import Kind, Observation
+from obskit.logs import exceptions
+from obskit.observation import Kind, Observation, failure
 from obskit.traces import naming
 
 
@@ -19,6 +20,21 @@ def test_a_request_is_named_as_the_conventions_say():
         "http.route": "/orders/{id}",
         "url.path": "/orders/7",
     }
+
+
+def test_an_error_has_the_fingerprint_of_its_line(monkeypatch):
+    """On the span of a unit of work; a step's error is no line's."""
+    monkeypatch.setattr(failure, "describe", exceptions.describe)
+    error = ValueError("x")
+    for work in (
+        conventions.http_server("GET", "/", {}),
+        conventions.http_client("GET", "http://a/"),
+    ):
+        work.error, work.outcome = error, "server_error"
+        for found in (naming.at_end(work), naming.whole(work)):
+            assert found["error.type"] == "ValueError"
+            expected = exceptions.describe(error).fingerprint if work.entry else None
+            assert found.get("error.fingerprint") == expected
 
 
 def test_what_is_known_is_not_said_again():

@@ -16,16 +16,18 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from obskit import context, health, observation, propagation
 from obskit.observation import Kind, Observation, observe, unit_of_work
-from obskit.traces import provider, shortcut
+from obskit.traces import late, provider, shortcut
 from obskit.traces.recorder import offer
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 REMOTE = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
 
 
-@pytest.fixture(autouse=True, params=["shorter", "longer"])
+@pytest.fixture(autouse=True, params=["late", "shorter", "longer"])
 def way(request, monkeypatch):
-    """Start spans by the shorter way, where there is one, and by the SDK's own."""
+    """Make spans late, start them by the shorter way, where these are open, and by the SDK's."""
+    if request.param == "shorter":
+        monkeypatch.setattr(late, "find", lambda shorter: None)
     if request.param == "longer":
         monkeypatch.setattr(shortcut, "VERSIONS", ())
 

@@ -22,8 +22,8 @@ class Forgetful(Shortcut):
 
     __slots__ = ()
 
-    def _make(self, *args):
-        span = super()._make(*args)
+    def make(self, *args):
+        span = super().make(*args)
         del span._record_exception
         return span
 
@@ -53,8 +53,8 @@ class Mixing(Shortcut):
 
     __slots__ = ()
 
-    def _make(self, *args):
-        span = super()._make(*args)
+    def make(self, *args):
+        span = super().make(*args)
         span._kind = SpanKind.CLIENT
         return span
 

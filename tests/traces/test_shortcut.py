@@ -215,6 +215,8 @@ PATCHED = [
     (sdk_trace.Span, "start"),
     (sdk_trace.Span, "set_attributes"),
     (sdk_trace.Span, "update_name"),
+    (sdk_trace.Span, "end"),
+    (sdk_trace.Span, "_readable_span"),
     (sdk_trace.ReadableSpan, "__init__"),
     (sdk_trace.BoundedAttributes, "__init__"),
     (ParentBased, "should_sample"),

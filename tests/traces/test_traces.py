@@ -62,3 +62,24 @@ print([(span.name, span.kind.name) for span in exporter.get_finished_spans()])
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == "[('step', 'INTERNAL'), ('GET /x/{n}', 'SERVER')]"
+
+
+def test_a_fork_waits_for_what_a_first_request_imports():
+    """Else its child would inherit a module that nobody goes on importing."""
+    code = """
+import os, sys, obskit
+obskit.init(metrics_port="off", log_stream="stderr")
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+late = "obskit.traces.late"
+def fork():
+    if os.fork() == 0:
+        os._exit(late in sys.modules)
+    return os.wait()[1] != 0
+print(fork(), trace.set_tracer_provider(TracerProvider()), late in sys.modules, fork())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "False None False True"

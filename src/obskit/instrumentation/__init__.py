@@ -72,6 +72,21 @@ def arm(settings: Settings) -> None:
             _ledger.disarm(entry)
 
 
+def problems(settings: Settings) -> list[str]:
+    """Return what of *settings* names libraries that nobody knows, and which are known."""
+    from obskit.instrumentation import _ledger
+
+    unknown = _ledger.unknown(settings.instrument)
+    if not unknown:
+        return []
+    given, allowed = ",".join(settings.instrument), ", ".join(sorted(_ledger.known()))
+    problem = (
+        f"OBSKIT_INSTRUMENT={given!r} names {', '.join(unknown)};"
+        f" must be any of {allowed}, also with - in front, or {_ledger.NONE}"
+    )
+    return [problem]
+
+
 def instrument(*names: str) -> None:
     """Observe the named libraries, or all that are known, from the moment that they are imported.
 

@@ -2,43 +2,119 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from time import time
 from typing import Any
 
-from obskit import propagation
+from obskit import health, propagation
 
 OURS = "obskit."
 SENT = "obskit.sent="
 LONG = 1024
 LARGE_FRAME = 131_072
 MOST_ATTEMPTS = 1_000_000
+MOST_NAMES = 1024
+NO_ROOM = "no room in the frame of an AMQP message"
 
 # Timestamps before 2001 or after tomorrow are none: milliseconds, random numbers, zeros.
 EARLIEST = 1_000_000_000
 AHEAD = 86_400
 
+# What stands in a frame beside the table: the other properties, each of them at its longest.
+# What an entry has beside its name and its value; what is neither text nor nested.
+_OTHERS, _ENTRY, _LONGEST_NAME, _SCALAR = 48 + 13 * 256, 7, 7 + 255, 16
+_DEEPEST, _ANY_SIZE = 8, 1 << 40
 
-def with_ours(headers: Mapping[Any, Any] | None, frame_size: Callable[[], int]) -> dict[Any, Any]:
+_log = logging.getLogger("obskit.instrumentation")
+_TEXT = {str}
+# Names of callers' own headers that were seen, and are in nobody's way.
+_apart: set[str] = set()
+_apart_since = 0
+_told = False
+
+
+def with_ours(
+    headers: Mapping[Any, Any] | None, frame_size: Callable[[], int], at_ns: int = 0
+) -> dict[Any, Any]:
     """Return a copy of *headers* in which the running operation stands too, in lower-case names.
 
     All headers of a message travel in one frame: a small one has no room for long values, and
     what is too long would cost the sender its connection. *frame_size* is 0 where there is no
-    bound.
+    bound. The message is sent at *at_ns*, in nanoseconds since 1970, by default now.
     """
-    table = dict(headers) if headers else {}
-    others = {name.lower(): name for name in table if isinstance(name, str) and not name.islower()}
-    for written, value in propagation.headers(dated=True):
-        name = written.lower()
-        if others and name in others:
-            del table[others[name]]
-        if name == "baggage" and name in table:
-            value = _with_theirs(value, table[name])
-        if len(value) <= LONG or len(value) <= (frame_size() or LARGE_FRAME) // 4:
-            table[name] = value
-        else:
-            table.pop(name, None)
+    ours = propagation.message(at_ns)
+    if not headers:
+        table: dict[Any, Any] = ours
+    elif _apart_since == propagation.generation and _apart.issuperset(headers):
+        table = {**headers, **ours}
+    else:
+        table = _merged(dict(headers), ours)
+    if len(ours.get("baggage", "")) > LONG or "tracestate" in ours:
+        longest = max(LONG, (frame_size() or LARGE_FRAME) // 4)
+        for name in tuple(ours):
+            if len(table[name]) > longest:
+                del table[name]
     return table
+
+
+def _merged(table: dict[Any, Any], ours: dict[str, str]) -> dict[Any, Any]:
+    """Put *ours* into *table*, in place of what has the same name however that is spelled."""
+    global _apart_since
+    if _apart_since != propagation.generation or len(_apart) > MOST_NAMES:
+        _apart.clear()
+        _apart_since = propagation.generation
+    for name in tuple(table):
+        if not isinstance(name, str):
+            continue
+        lower = name.lower()
+        if name == "baggage" and name in ours:
+            ours[name] = _with_theirs(ours[name], table[name])
+        elif lower in ours:
+            del table[name]
+        elif type(name) is str and lower not in propagation.names:
+            _apart.add(name)
+    table.update(ours)
+    return table
+
+
+def may_burst(table: Mapping[Any, Any], frame_size: Callable[[], int]) -> bool:
+    """Tell whether properties with *table* could be too long for a frame, without encoding them."""
+    size = frame_size()
+    if not size:
+        return False
+    if _TEXT.issuperset(map(type, table.values())):
+        # As most are: enough room however wide the characters are.
+        if _OTHERS + len(table) * _LONGEST_NAME + 4 * sum(map(len, table.values())) < size:
+            return False
+    return size < _OTHERS + _most_bytes(table, 0)
+
+
+def _most_bytes(value: Any, depth: int) -> int:
+    """Return how many bytes *value* has at most on the wire."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else 4 * len(value)
+    if isinstance(value, (bytes, bytearray)):
+        return len(value)
+    if depth > _DEEPEST:
+        return _ANY_SIZE
+    if isinstance(value, Mapping):
+        most = 0
+        for name, one in value.items():
+            most += _ENTRY + _most_bytes(name, depth) + _most_bytes(one, depth + 1)
+        return most
+    if isinstance(value, (list, tuple)):
+        return sum(_ENTRY + _most_bytes(one, depth + 1) for one in value)
+    return _SCALAR
+
+
+def lose() -> None:
+    """Count a message that goes without our headers, since its own leave them no room."""
+    global _told
+    health.lose("correlation", NO_ROOM)
+    if not _told:
+        _told = True
+        _log.warning("the headers of a message leave no room for the operation's: it goes without")
 
 
 def _with_theirs(ours: str, theirs: Any) -> str:
@@ -50,12 +126,19 @@ def _with_theirs(ours: str, theirs: Any) -> str:
     return ",".join((ours, *kept))
 
 
-def readable(headers: Mapping[Any, Any]) -> dict[str, str]:
-    """Return those of *headers* that say where a message comes from, lower-case, as text."""
+def readable(headers: Mapping[Any, Any]) -> Mapping[str, str]:
+    """Return those of *headers* that say where a message comes from, lower-case, as text.
+
+    Where there are no others these are *headers* themselves.
+    """
     wanted = propagation.names
+    if wanted.issuperset(headers) and _TEXT.issuperset(map(type, headers.values())):
+        return headers
     found: dict[str, str] = {}
     for name, value in headers.items():
         if name not in wanted:
+            if name in _apart:
+                continue
             name = str(name).lower()
             if name not in wanted:
                 continue

@@ -49,6 +49,7 @@ _NAMED = (
     "client_correlation_id",
     "links",
     "trusted",
+    "debug",
 )
 
 
@@ -78,6 +79,8 @@ class Sent:
         before, position = context.get(), clock.current()
         unit = Unit.of(*self._plain, **self._named)
         unit.born_ms = self._born_ms
+        if unit.debug:
+            context.set_debug(unit)
         context.attach(Context(unit, *self._spans, self._fields))
         cause = clock.parse(self._cause) if self._cause else None
         clock.attach(clock.begin(context.new_span_id(), cause, broken=cause is None))

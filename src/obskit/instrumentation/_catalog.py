@@ -159,6 +159,13 @@ ROWS: tuple[Row, ...] = (
         requires="structlog>=24.1",
         tested="26.1",
     ),
+    Row(
+        "asgi_correlation_id",
+        "around an application it appends no second header of our name",
+        imports=("asgi_correlation_id.middleware",),
+        requires="asgi-correlation-id>=4.3",
+        tested="5.0",
+    ),
 )
 
 

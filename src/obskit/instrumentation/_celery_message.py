@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from obskit import context, conventions, health, observation, propagation
+from obskit import conventions, health, propagation
 from obskit.context import Context
 from obskit.observation import Observation
 
@@ -24,15 +25,6 @@ UNKNOWN = conventions.steady("")
 
 # The exchanges that hold tasks back until they are due; the key ends in that of the queue.
 _DELAYING = "celery_delayed"
-
-
-class Carrier(dict[str, str]):
-    """Headers of a task, whose names are written in lower case."""
-
-    __slots__ = ()
-
-    def __setitem__(self, name: str, value: str) -> None:
-        super().__setitem__(name.lower(), value)
 
 
 sending: ContextVar[Observation | None] = ContextVar("obskit_celery_sending", default=None)
@@ -64,10 +56,10 @@ def _stamp(headers: dict[str, Any]) -> None:
     if "task" not in headers:
         # Protocol 1 keeps all in the body, where other consumers may look.
         health.lose("correlation", "celery protocol 1 has no headers")
-    elif context.current() is not None:
-        carrier = Carrier()
-        observation.inject(carrier)
-        headers[KEY] = dict(carrier)
+    else:
+        found = propagation.message()
+        if found:
+            headers[KEY] = found
 
 
 def told(headers: Any) -> Mapping[str, str] | None:
@@ -96,13 +88,37 @@ def name(headers: Any, here: Context) -> None:
         }
 
 
+def to_send(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation | None:
+    """Return the observation of the task that an application is asked to send by these arguments.
+
+    None where they are none that Celery takes.
+    """
+    try:
+        app, name = args[0], args[1] if len(args) > 1 else kwargs["name"]
+        # No carrier: what is said on the way (of a broker that is away) comes before the message.
+        work = conventions.producer("celery", "", peer=broker(app), library="celery")
+        work.attributes["task_name"] = str(name)
+        return work
+    except LookupError:
+        return None
+    except Exception as error:
+        health.internal_error("celery.publish", error)
+        return None
+
+
 def destination(exchange: Any, routing_key: Any) -> str:
     """Return the queue that a message goes to, or the exchange where there may be several.
 
     Keys of exchanges that choose by them are free text, and may hold IDs.
     """
+    if type(exchange) is str and type(routing_key) is str:
+        return _destination(exchange, routing_key)
     name = str(getattr(exchange, "name", exchange) or "")
-    key = str(routing_key or "")
+    return _destination(name, str(routing_key or ""))
+
+
+@lru_cache(maxsize=1024)
+def _destination(name: str, key: str) -> str:
     if name.startswith(_DELAYING):
         return key.rpartition(".")[2]
     return name or key
@@ -110,10 +126,13 @@ def destination(exchange: Any, routing_key: Any) -> str:
 
 def fail(work: Observation, app: Any, options: Mapping[str, Any]) -> None:
     """Name the queue that a caller asked for, if Celery has failed before it knew."""
-    if work.labels["messaging_destination_name"] == UNKNOWN:
-        queue = options.get("queue")
-        queue = getattr(queue, "name", queue) or app.conf.task_default_queue
-        _name(work, conventions.steady(str(queue)))
+    try:
+        if work.labels["messaging_destination_name"] == UNKNOWN:
+            queue = options.get("queue")
+            queue = getattr(queue, "name", queue) or app.conf.task_default_queue
+            _name(work, conventions.steady(str(queue)))
+    except Exception as error:
+        health.internal_error("celery.publish", error)
 
 
 def broker(app: Any) -> str | None:

@@ -95,15 +95,18 @@ def look_up(names: Iterable[str]) -> list[Entry]:
 
 
 def chosen(setting: Iterable[str]) -> list[Entry]:
-    """Return the entries that a setting of names and ``-name`` chooses, and report unknown ones."""
+    """Return the entries that a setting of names and ``-name`` chooses; `unknown` has the rest."""
     everything = known()
     names = [name for name in setting if not name.startswith("-")]
     left_out = {name[1:] for name in setting if name.startswith("-")}
-    for name in {*names, *left_out} - {*everything, NONE}:
-        error = UnknownInstrumentation(f"no instrumentation is called {name!r}")
-        health.internal_error(f"instrumentation.{name}", error)
     wanted = names or everything
     return [everything[name] for name in wanted if name in everything and name not in left_out]
+
+
+def unknown(setting: Iterable[str]) -> list[str]:
+    """Return the names in a setting of names and ``-name`` that no entry has."""
+    names = dict.fromkeys(name.removeprefix("-") for name in setting)
+    return [name for name in names if name != NONE and name not in known()]
 
 
 def arm(entry: Entry) -> None:

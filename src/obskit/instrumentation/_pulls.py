@@ -221,7 +221,7 @@ def _steps(
         except GeneratorExit:
             why = _leaving.why(asked_at)
             if why == "failed" and work is not None:
-                _fail(work)
+                _fail(work, _leaving.error())
             if why != "one":
                 let_go(consumer, path)
             messages.close()
@@ -234,8 +234,11 @@ def _steps(
             advance = messages.send
 
 
-def _fail(work: Observation) -> None:
-    """Note that the work has failed, by an error that nobody here gets to see."""
+def _fail(work: Observation, error: BaseException | None) -> None:
+    """Note that the work has failed, also by an *error* that nobody here gets to see."""
+    if error is not None:
+        work.error = error
+        return
     here = work.context
     is_theirs = here is not None and here.unit.failed_calls
     work.outcome = "dependency" if is_theirs else "server_error"

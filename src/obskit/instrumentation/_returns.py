@@ -87,5 +87,14 @@ class Result(Proxy):
     async def __aenter__(self) -> Any:
         return self._same(await self.__wrapped__.__aenter__())
 
+    async def __aexit__(self, *error: object) -> Any:
+        return await self.__wrapped__.__aexit__(*error)
+
+    def __aiter__(self) -> Any:
+        return self._same(self.__wrapped__.__aiter__())
+
+    async def __anext__(self) -> Any:
+        return await self.__wrapped__.__anext__()
+
     def _same(self, result: Any) -> Any:
         return self if result is self.__wrapped__ else result

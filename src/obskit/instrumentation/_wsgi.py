@@ -71,8 +71,7 @@ def serving(call: Serve, switch: Switch, template: Template, library: str) -> Se
             finish(served)
             keep(served)
             return body
-        is_sized = getattr(type(body), "__len__", None) is not None
-        return (SizedBody if is_sized else Body)(served, environ, body)
+        return (_kinds.get(type(body)) or _kind_for(type(body)))(served, environ, body)
 
     return serve
 
@@ -332,8 +331,20 @@ def _exit(served: Served, outside: Place) -> None:
     clock.attach(outside[1])
 
 
-class SizedBody(Body):
-    """A body of known length: some servers derive the Content-Length from it."""
+# What is asked of classes alone: some servers derive the Content-Length from a body's length.
+_SPECIAL = ("__len__", "__bytes__", "__contains__", "__getitem__", "__setitem__", "__delitem__")
+_MOST_KINDS = 100
+_kinds: dict[type, type[Body]] = {}
 
-    def __len__(self) -> int:
-        return len(self._body)  # type: ignore[arg-type]
+
+def _kind_for(kind: type) -> type[Body]:
+    """Return the `Body` for bodies of a *kind*: with the special methods that they have."""
+    methods = {
+        name: lambda self, *args, name=name: getattr(self._body, name)(*args)
+        for name in _SPECIAL
+        if getattr(kind, name, None) is not None
+    }
+    if len(_kinds) >= _MOST_KINDS:
+        _kinds.clear()
+    _kinds[kind] = type("Body", (Body,), methods) if methods else Body
+    return _kinds[kind]

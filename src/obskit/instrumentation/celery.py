@@ -6,28 +6,39 @@ from collections.abc import Callable, Generator
 from types import ModuleType
 from typing import Any
 
-from obskit import clock, context, conventions
+from obskit import clock, context, observation
 from obskit.instrumentation import _celery_message as message
 from obskit.instrumentation import _celery_run, _celery_schedule, _celery_worker
-from obskit.instrumentation._drive import Call, Hook, Switch, around, attaches, instead, wraps
+from obskit.instrumentation._drive import Switch, around, attaches, instead
 
 
-@wraps("celery.app.base", "Celery.send_task")
-def publish(call: Call) -> Hook:
+@instead("celery.app.base", "Celery.send_task")
+def publish(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
     """Observe the sending of one task, from looking for a connection until the broker has it."""
-    app = call.instance
-    # No carrier: what is said on the way (of a broker that is away) comes before the message.
-    work = conventions.producer("celery", "", peer=message.broker(app), library="celery")
-    work.attributes["task_name"] = str(call.argument(0, "name"))
-    before = message.sending.get()
-    message.sending.set(work)
-    try:
-        yield work
-    except Exception:
-        message.fail(work, app, call.kwargs)
-        raise
-    finally:
+
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        here = context.get()
+        if not switch.on or (here is not None and here.exit) or observation.is_suppressed():
+            return original(*args, **kwargs)
+        work = message.to_send(args, kwargs)
+        if work is None:
+            return original(*args, **kwargs)
+        before = message.sending.get()
+        message.sending.set(work)
+        observation.start(work)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            message.sending.set(before)
+            message.fail(work, args[0], kwargs)
+            observation.end(work, error)
+            raise
         message.sending.set(before)
+        observation.finish(work)
+        observation.leave(work)
+        return result
+
+    return replacement
 
 
 @attaches("celery.signals")

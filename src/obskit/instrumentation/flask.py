@@ -12,7 +12,8 @@ from obskit.instrumentation._wsgi import Environ
 def template(environ: Environ, served: Served) -> str | None:
     """Return the rule that matched, with the prefix of its blueprint."""
     request = environ.get("werkzeug.request")
-    rule = None if request is None else request.url_rule
+    # A middleware may have put a request of werkzeug's own there.
+    rule = getattr(request, "url_rule", None)
     return None if rule is None else rule.rule
 
 

@@ -25,6 +25,12 @@ BLOCKING = "pika.adapters.blocking_connection"
 PORTS = (5671, 5672)
 REFUSALS = ("UnroutableError", "NackError")
 
+# What stands in the frame of a message's properties beside them.
+_FRAME = 20
+
+_get, _start, _finish = context.get, observation.start, observation.finish
+_leave, _is_suppressed = observation.leave, observation.is_suppressed
+
 # The queue that a client declares without a name gets one from the broker.
 UNNAMED = "amq.gen-"
 
@@ -43,21 +49,22 @@ def publish(original: Callable[..., Any], switch: Switch) -> Callable[..., Any]:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        here = context.get()
-        if not switch.on or (here is not None and here.exit) or observation.is_suppressed():
+        here = _get()
+        if not switch.on or (here is not None and here.exit) or _is_suppressed():
             return original(channel, exchange, routing_key, body, properties, *args, **kwargs)
         work = _sending(channel, exchange or routing_key)
         if work is None:
             return original(channel, exchange, routing_key, body, properties, *args, **kwargs)
-        observation.start(work)
-        sent = _with_headers(channel, properties)
+        _start(work)
+        sent = _with_headers(channel, properties, work.started_at_ns)
         try:
             result = original(channel, exchange, routing_key, body, sent, *args, **kwargs)
         except BaseException as error:
             work.rejected = type(error).__name__ in REFUSALS
             observation.end(work, error)
             raise
-        observation.end(work)
+        _finish(work)
+        _leave(work)
         return result
 
     return replacement
@@ -68,13 +75,19 @@ def _sending(channel: Any, destination: Any) -> Observation | None:
     if not isinstance(destination, str):
         return None
     try:
-        return conventions.producer(SYSTEM, destination, peer=_broker(channel), library="pika")
+        parameters = _parameters(channel)
+        peer = _address(parameters.host, parameters.port)
+    except Exception as error:
+        health.internal_error("instrumentation.pika", error)
+        peer = None
+    try:
+        return conventions.producer(SYSTEM, destination, peer=peer, library="pika")
     except Exception as error:
         health.internal_error("instrumentation.pika", error)
         return None
 
 
-def _with_headers(channel: Any, properties: Any) -> Any:
+def _with_headers(channel: Any, properties: Any, at_ns: int) -> Any:
     """Return a copy of *properties* that carries the operation; themselves if they are strange."""
     try:
         kind: Any = sys.modules["pika.spec"].BasicProperties
@@ -89,7 +102,16 @@ def _with_headers(channel: Any, properties: Any) -> Any:
             return properties
         if sent.headers is not None and not isinstance(sent.headers, Mapping):
             return properties
-        sent.headers = _amqp.with_ours(sent.headers, lambda: _parameters(channel).frame_max)
+
+        def frame_size() -> int:
+            most: int = _parameters(channel).frame_max
+            return most
+
+        sent.headers = _amqp.with_ours(sent.headers, frame_size, at_ns)
+        if properties is not None and _amqp.may_burst(sent.headers, frame_size):
+            if _FRAME + sum(map(len, sent.encode())) > frame_size():
+                _amqp.lose()
+                return properties
         return sent
     except Exception as error:
         health.internal_error("propagation.inject", error)
@@ -170,7 +192,7 @@ def _observed(
     opened, peer = _open_on(owner), _broker(owner)
 
     def deliver(channel: Any, method: Any, properties: Any, body: Any) -> Any:
-        if not switch.on or observation.is_suppressed():
+        if not switch.on or _is_suppressed():
             return callback(channel, method, properties, body)
         work = _work(queue, method, properties, peer)
         if work is None:
@@ -179,20 +201,22 @@ def _observed(
         if _pulls.in_use:
             _pulls.let_go_of_lost(_is_lost)
             held = _pulls.count(channel)
-        opened[method.delivery_tag] = (work, sys.exception())
-        observation.start(work)
+        tag = method.delivery_tag
+        opened[tag] = (work, sys.exception())
+        _start(work)
         try:
             result = callback(channel, method, properties, body)
         except BaseException as error:
             if _pulls.in_use:
                 _pulls.let_go(channel, since=held)
-            opened.pop(method.delivery_tag, None)
+            opened.pop(tag, None)
             observation.end(work, error)
             raise
         if _pulls.in_use:
             _pulls.let_go(channel, since=held)
-        opened.pop(method.delivery_tag, None)
-        observation.end(work)
+        opened.pop(tag, None)
+        _finish(work)
+        _leave(work)
         return result
 
     return deliver
@@ -235,13 +259,9 @@ def _work(queue: str, method: Any, properties: Any, peer: str | None) -> Message
         headers = properties.headers
         carrier = _amqp.readable(headers) if headers else {}
         work = conventions.consumer(
-            SYSTEM,
-            queue or UNNAMED,
-            carrier=carrier,
-            peer=peer,
-            library="pika",
-            redelivered=bool(method.redelivered),
+            SYSTEM, queue or UNNAMED, carrier=carrier, peer=peer, library="pika"
         )
+        work.redelivered = bool(method.redelivered)
         if headers and ("x-death" in headers or "x-delivery-count" in headers):
             work.attempt = _amqp.attempt(headers, queue)
         if properties.timestamp is not None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from obskit import health, observation
-from obskit.metrics import catalogue, runtime
+from obskit.metrics import catalogue, runtime, unsent
+from obskit.metrics.family import Family
 from obskit.metrics.pages import read_exemplars
 from obskit.metrics.workers import current
 
@@ -114,6 +115,7 @@ def _gather_shared(registered: list[Any]) -> Iterator[Any]:
             merged.pop(metric.name, None)
             yield metric
     _attach_exemplars(merged.values())
+    _add_killed(merged, family)
     yield from merged.values()
     yield from runtime.worker_metrics(list(family.workers()))
 
@@ -151,6 +153,19 @@ def _is_readable(file: str) -> bool:
         health.internal_error("metrics.merge", error)
         return False
     return True
+
+
+def _add_killed(merged: dict[str, Any], family: Family) -> None:
+    """Count as lost what waited in processes that were killed."""
+    try:
+        killed = unsent.lost(family)
+    except Exception as error:
+        health.internal_error("metrics.unsent", error)
+        return
+    if killed:
+        metric = merged.setdefault("obskit_lost", runtime.family_of("obskit_lost_total"))
+        labels = {"signal": unsent.SIGNAL, "reason": unsent.REASON}
+        metric.add_sample("obskit_lost_total", labels, killed)
 
 
 def _attach_exemplars(metrics: Iterable[Any]) -> None:

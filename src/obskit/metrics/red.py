@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit.metrics import exemplars, lifecycle, values, workers
 from obskit.metrics.budget import Key, counts, table
@@ -13,8 +13,11 @@ from obskit.metrics.rows import Row
 from obskit.observation import Kind, Message, Observation, dependency
 from obskit.record import Record
 
+if TYPE_CHECKING:
+    from obskit.metrics.messages import Messages
+
 CLIENT_GONE = "499"
-_SERVER = Kind.SERVER
+_SERVER, _CONSUMER = Kind.SERVER, Kind.CONSUMER
 STATUSES = {status: str(status) for status in range(100, 600)}
 EXEMPLAR_PAUSE_NS = 1_000_000_000
 
@@ -78,9 +81,12 @@ class Red:
     in it where the interpreter has one, see `values.ATOMIC`.
     """
 
-    __slots__ = ("_gauges", "_meters", "_served")
+    hears_other_starts = False
+
+    __slots__ = ("_gauges", "_messages", "_meters", "_served")
 
     def __init__(self) -> None:
+        self._messages: Messages | None = None
         self._meters = {
             protocol: {Kind(kind): Meter(recipe) for kind, recipe in kinds.items()}
             for protocol, kinds in RECIPES.items()
@@ -103,8 +109,14 @@ class Red:
 
     def end(self, observation: Observation) -> None:
         """Count the end of *observation*; what began before a fork is its parent's to count."""
-        served = observation.kind is _SERVER and observation.protocol == "http"
-        meter = self._served if served else self._meter_of(observation)
+        kind = observation.kind
+        if kind is _SERVER and observation.protocol == "http":
+            meter: Meter | None = self._served
+        else:
+            if kind is _CONSUMER and isinstance(observation, Message):
+                (self._messages or self._count_messages()).count(observation)
+            meters = self._meters.get(observation.protocol)
+            meter = None if meters is None else meters.get(kind)
         if meter is None or observation.started_ns <= lifecycle.born_ns:
             return
         here = observation.context
@@ -133,24 +145,26 @@ class Red:
         ):
             meter.count_anew(row, observation)
             return
-        if row.alone is not None:
+        if row.is_alone:
             # Without a call or a loop since the comparison: no number has gone elsewhere.
-            running, entries, requests = row.alone
-            running._number -= 1.0
-            entries._number += 1.0
-            requests._number += 1.0
+            if row.alone is not None:
+                running, entries, requests = row.alone
+                running._number -= 1.0
+                entries._number += 1.0
+                requests._number += 1.0
+            elif row.one is not None:
+                row.one._number += 1.0
             total._number += seconds
             bucket._number += 1.0
             return
         row.add(bucket, seconds)
 
-    def _meter_of(self, observation: Observation) -> Meter | None:
-        if isinstance(observation, Message):
-            from obskit.metrics import messages
+    def _count_messages(self) -> Messages:
+        """Make what counts messages: few processes have any."""
+        from obskit.metrics.messages import Messages
 
-            messages.count(observation)
-        meters = self._meters.get(observation.protocol)
-        return None if meters is None else meters.get(observation.kind)
+        self._messages = Messages()
+        return self._messages
 
 
 class Meter:
@@ -193,9 +207,10 @@ class Meter:
     def count_anew(self, row: Row, observation: Observation) -> None:
         """Count what deserves an exemplar, or finds the numbers of *row* elsewhere by now."""
         row.home = values.bring(row.values)
-        row.alone = None
+        row.alone, row.is_alone = None, row.is_short and not row.home.shared
         if [amount for _, amount in row.steady] == [-1.0, 1.0, 1.0] and not row.home.shared:
             row.alone = tuple(value for value, _ in row.steady)
+            row.is_alone = True
         self.count(observation)
 
     def count(self, observation: Observation) -> Changes | None:
@@ -206,6 +221,10 @@ class Meter:
         """
         if lifecycle.server.is_due and self.ingress is not None:
             lifecycle.server.start()
+        if observation.error is not None:
+            from obskit.metrics import errors
+
+            errors.count_unit(observation)
         key = (*self._labels(observation), observation.outcome)
         steady: list[tuple[values.Value | None, float]] = []
         if self.active is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from obskit import health, observation
+from obskit import health, observation, signals
 from obskit.metrics import catalogue, locks
 from obskit.metrics.family import Family
 from obskit.metrics.locks import Lock
@@ -144,6 +144,9 @@ class Server:
             # Spare the first request the import, and be counted as a worker.
             catalogue.load()
             current.settle_early()
+            if not may_accept and current.slot is None:
+                # Who is asked instead of us is to find what we have counted.
+                current.share()
 
     def _has_lock(self, turns: Turns) -> bool:
         """Tell whether it is our turn; where there is no folder to lock in, it always is."""
@@ -191,9 +194,12 @@ class Server:
         """Say once why there is no port; it is tried again, since its holder may end."""
         if self.trouble:
             return
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            remedy = "OBSKIT_METRICS_HOST to an address of this machine"
+        else:
+            remedy = "OBSKIT_METRICS_PORT to a port of this service's own, or to off"
         self.trouble = (
-            f"metrics are not served on {host}:{port}: {error.strerror or error};"
-            " set OBSKIT_METRICS_PORT to a port of this service's own, or to off"
+            f"metrics are not served on {host}:{port}: {error.strerror or error}; set {remedy}"
         )
         catalogue.log.warning("%s", self.trouble)
 
@@ -247,8 +253,7 @@ class Turns:
             raise
 
     def _run(self) -> None:
-        with contextlib.suppress(AttributeError, ValueError):
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signals.leave()
         with observation.suppress():
             while not self.ended:
                 try:

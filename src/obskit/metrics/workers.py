@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from obskit import health
 from obskit.metrics import catalogue, values
 from obskit.metrics.family import SUPPORTED, Family, name_for, owner, take_slot
 from obskit.metrics.locks import Lock
@@ -85,6 +86,7 @@ class Workers:
         self.slot: Slot | None = None
         self._taken: tuple[int, Lock] | None = None
         self._serves = False
+        self._keeps_unsent = False
 
     def join(self, service: str, inherited: str) -> None:
         """Find this process's family; take a slot only when a number needs one."""
@@ -116,6 +118,7 @@ class Workers:
             self.slot = Slot(era, folder, taken)
             if self._serves:  # perhaps from this moment on
                 self.slot.lock.sign()
+            self._begin_unsent(self.slot.number)
         except Exception as error:
             self.trouble = f"this process is not added up with its siblings: {error}"
             values.note("metrics.workers", error)
@@ -129,6 +132,22 @@ class Workers:
             self._serves = True
             if self.slot is not None:
                 self.slot.lock.sign()
+
+    def keep_unsent(self) -> None:
+        """Keep how many spans wait where siblings find it, since this process sends some."""
+        self._keeps_unsent = True
+        if self.slot is not None:
+            self._begin_unsent(self.slot.number)
+
+    def _begin_unsent(self, slot: int) -> None:
+        if not self._keeps_unsent or self.family is None:
+            return
+        try:
+            from obskit.metrics import unsent
+
+            unsent.begin(self.family.folder, slot)
+        except Exception as error:
+            values.note("metrics.unsent", error)
 
     def settle_early(self) -> None:
         """Take a slot before a number needs one, unless this process may stay alone."""
@@ -177,11 +196,13 @@ class Workers:
             self.family.forget()
         else:  # and the folder, which is held by what we have inherited
             taken[1].sign()
+            self._begin_unsent(taken[0])
         values.use(Unsettled(object()))
 
     def leave(self) -> None:
         """Go on in memory, and let go of slot and folder."""
         values.use(Memory(values.home().era))
+        health.keep_unsent([0.0])
         self._let_go()
         if self.family is not None:
             self.family.leave()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from obskit.observation import failure
 from obskit.observation.lifecycle import (
     configure,
     end,
@@ -44,6 +45,7 @@ __all__ = [
     "dependency",
     "end",
     "extract",
+    "failure",
     "finish",
     "inject",
     "is_cancelled",

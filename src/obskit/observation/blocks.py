@@ -11,6 +11,19 @@ from obskit.observation.decorate import F, decorate
 from obskit.observation.lifecycle import end, is_suppressed, start
 from obskit.observation.record import Kind, Observation
 
+UNNAMED = "unnamed"
+"""The name of a block whose own is no text."""
+
+
+def _usable(name: object) -> str:
+    """Return *name* if it is one; a program is not stopped because it has none."""
+    if isinstance(name, str) and name.strip():
+        return name
+    kind = type(name).__name__
+    error = TypeError(f"the name of a block must be text that is not empty: got {kind}")
+    health.internal_error("observation.name", error)
+    return UNNAMED
+
 
 class _Open:
     """One block that this task has entered, and those that it was in already."""
@@ -43,12 +56,13 @@ class observe:  # noqa: N801 - reads as a verb
     also by several tasks at once.
 
     Args:
-        name: What is done, in words without IDs: ``"charge card"``.
+        name: What is done, in words without IDs: ``"charge card"``. What is no text, or empty,
+            is replaced by ``"unnamed"`` and reported once.
         attributes: Facts about this one time; they never become labels of metrics.
     """
 
     def __init__(self, name: str, **attributes: Any) -> None:
-        self.name = name
+        self.name = _usable(name)
         self.attributes = attributes
         self._entered: list[Observation] = []
 

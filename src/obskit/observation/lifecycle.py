@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
@@ -17,30 +18,46 @@ if TYPE_CHECKING:
 
 _SERVER, _PRODUCER = Kind.SERVER, Kind.PRODUCER
 _NOTHING: dict[str, str] = {}
+_urandom = os.urandom
 _attach, _position, _go_to = context.attach, clock.current, clock.attach
 
 # Far more steps than one task can have open across each other.
 MOST_LEFT = 32
 
-_starts: tuple[tuple[str, Callable[[Observation], None]], ...] = ()
-_ends: tuple[tuple[str, Callable[[Observation], None]], ...] = ()
+Heard = tuple[tuple[str, Callable[[Observation], None]], ...]
+
+_starts: Heard = ()
+_ends: Heard = ()
+# Of what is no request, and of what is no entry.
+_other_starts: Heard = ()
+_step_ends: Heard = ()
 _suppressed: ContextVar[int] = ContextVar("obskit_suppressed", default=0)
 
 
 def configure(observers: Iterable[tuple[str, Observer]]) -> None:
     """Make *observers*, each with a name for error reports, the ones that listen.
 
-    They hear a start in this order and an end in the reverse one; whoever says by
-    ``hears_starts`` that a start is nothing to him is spared it.
+    They hear a start in this order and an end in the reverse one. Whoever says by
+    ``hears_starts`` that a start is nothing to him is spared it, by ``hears_other_starts`` that
+    of all but requests, by ``hears_steps`` the end of what is no entry.
     """
-    global _starts, _ends
+    global _starts, _ends, _other_starts, _step_ends
     chosen = list(observers)
-    _starts = tuple(
+    starting = [
+        (name, observer) for name, observer in chosen if getattr(observer, "hears_starts", True)
+    ]
+    _starts = tuple((f"{name}.start", observer.start) for name, observer in starting)
+    _other_starts = tuple(
         (f"{name}.start", observer.start)
-        for name, observer in chosen
-        if getattr(observer, "hears_starts", True)
+        for name, observer in starting
+        if getattr(observer, "hears_other_starts", True)
     )
     _ends = tuple((f"{name}.end", observer.end) for name, observer in reversed(chosen))
+    _step_ends = tuple(
+        (f"{name}.end", observer.end)
+        for name, observer in reversed(chosen)
+        if getattr(observer, "hears_steps", True)
+    )
 
 
 def start(observation: Observation) -> None:
@@ -69,12 +86,15 @@ def start(observation: Observation) -> None:
     elif previous is None or previous.unit is context.PROCESS:
         _enter_alone(observation)
     else:
-        here = context.child(previous, exit=observation.kind in EXITS)
-        observation.context = here
+        here = observation.context = Context(
+            previous.unit, _urandom(8).hex(), previous.span_id, previous.fields
+        )
+        if observation.kind in EXITS:
+            here.exit = True
         _attach(here)
         observation.started_at_ns = time_ns()
     observation.started_ns = perf_counter_ns()
-    for name, hear in _starts:
+    for name, hear in _starts if observation.kind is _SERVER else _other_starts:
         try:
             hear(observation)
         except Exception as error:
@@ -132,10 +152,12 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         or observation.error is not None
         or observation.client_gone
         or observation.rejected
-        or observation.kind in EXITS
     ):
         _judge(observation)
-    for name, hear in _ends:
+    elif observation.kind in EXITS:
+        observation.outcome = "ok"
+        _remember(observation)
+    for name, hear in _ends if observation.entry else _step_ends:
         try:
             hear(observation)
         except Exception as fault:
@@ -146,6 +168,13 @@ def finish(observation: Observation, error: BaseException | None = None) -> None
         unit.answered = True
         # The errors in there hold frames with all that these had at hand.
         unit.failed_calls = ()
+
+
+def _remember(observation: Observation) -> None:
+    try:
+        remember_call(observation)
+    except Exception as fault:
+        health.internal_error("observation.judge", fault)
 
 
 def _judge(observation: Observation) -> None:
@@ -171,14 +200,25 @@ def leave(observation: Observation, *, keep: bool = False) -> None:
         return
     attached = context.get()
     if observation.entry:
-        if observation.previous is None and attached is here and not keep:
+        below = observation.previous
+        if (
+            attached is here
+            and not keep
+            and (below is None or (below.unit.running and below.unit.left is None))
+        ):
             here.unit.running = False
-            _attach(None)
+            _attach(below)
             _go_to(observation.previous_position)
         else:
             _leave_entry(observation, here.unit, attached, keep)
     elif attached is here or (attached is not None and attached.span_id == here.span_id):
-        context.attach(_below(observation.previous, attached.fields))
+        previous = observation.previous
+        if previous is not None and previous.unit.left is None:
+            # Nothing below was left meanwhile.
+            same = previous.fields is attached.fields
+            _attach(previous if same else context.with_fields(previous, attached.fields))
+        else:
+            _attach(_below(previous, attached.fields))
     elif attached is not None:
         _leave_covered(observation, here, attached)
 

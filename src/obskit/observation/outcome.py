@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from obskit.context import FailedCall, Unit
+from obskit.context import FailedCall
 from obskit.observation.record import EXITS, Kind, Observation
 
 Outcome = Literal[
@@ -25,6 +25,7 @@ FAILURES = frozenset({"timeout", "dependency", "server_error"})
 # An exception of these kinds inside of an `except` block is a bug there, not the failure.
 BUGS = (AssertionError, AttributeError, LookupError, NameError, TypeError)
 
+_PRODUCER = Kind.PRODUCER
 MOST_FAILED_CALLS = 8
 MOST_PLACES = 8
 _MOST_ERRORS = 50
@@ -36,6 +37,8 @@ def judge(observation: Observation) -> str:
     status, error = observation.status, observation.error
     if observation.client_gone:
         return "client_gone"
+    if error is None and (status is None or status < 400) and not observation.rejected:
+        return "ok"
     if error is not None and is_cancelled(error):
         # Servers cancel a request when its client has gone; all other work is called off.
         return "client_gone" if observation.kind is Kind.SERVER else "cancelled"
@@ -45,8 +48,6 @@ def judge(observation: Observation) -> str:
         return "timeout"
     if observation.kind in EXITS:
         return _judge_exit(status, error)
-    if error is None and (status is None or status < 400):
-        return "ok"
     if _to_blame(observation) is not None:
         return "dependency"
     if error is not None:
@@ -57,9 +58,7 @@ def judge(observation: Observation) -> str:
 def _judge_exit(status: int | None, error: BaseException | None) -> str:
     if error is not None:
         return "timeout" if is_timeout(error) else "dependency"
-    if status is None or status < 400:
-        return "ok"
-    return "server_error" if status >= 500 else "client_error"
+    return "server_error" if status is not None and status >= 500 else "client_error"
 
 
 def is_cancelled(error: BaseException) -> bool:
@@ -154,11 +153,24 @@ def remember_call(observation: Observation) -> None:
     here = observation.context
     if here is None:
         return
-    unit, peer, outcome = here.unit, observation.peer or "", observation.outcome
+    unit, outcome = here.unit, observation.outcome
     unit.call_count += 1
     unit.call_seconds += observation.duration_ns / 1e9
-    if observation.kind is Kind.PRODUCER and outcome == "ok":
-        _note_sent(unit, observation.labels)
+    if outcome == "ok":
+        if observation.kind is _PRODUCER:
+            labels = observation.labels
+            place = f"{labels.get('messaging_system')}:{labels.get('messaging_destination_name')}"
+            sent_to = unit.sent_to
+            # Of many places the first ones only.
+            if sent_to is None:
+                unit.sent_to = {place: 1}
+            elif place in sent_to:
+                sent_to[place] += 1
+            elif len(sent_to) < MOST_PLACES:
+                sent_to[place] = 1
+        if not unit.failed_calls:
+            return
+    peer = observation.peer or ""
     if outcome in FAILURES or outcome == "rejected":
         failed = FailedCall(
             peer, outcome, observation.status, observation.error, observation.library
@@ -167,18 +179,6 @@ def remember_call(observation: Observation) -> None:
     elif unit.failed_calls and outcome in ("ok", "client_error"):
         # The peer has answered a retry.
         unit.failed_calls = tuple(call for call in unit.failed_calls if call.peer != peer)
-
-
-def _note_sent(unit: Unit, labels: dict[str, str]) -> None:
-    """Count a message by where it went; of many places the first ones only."""
-    system, name = labels.get("messaging_system"), labels.get("messaging_destination_name")
-    place = f"{system}:{name}"
-    if unit.sent_to is None:
-        unit.sent_to = {}
-    if place in unit.sent_to:
-        unit.sent_to[place] += 1
-    elif len(unit.sent_to) < MOST_PLACES:
-        unit.sent_to[place] = 1
 
 
 def dependency(observation: Observation) -> str:

@@ -37,6 +37,8 @@ class Observation:
     # What most have in common stands on the class: one is made for each request and call.
     status: int | None = None
     error: BaseException | None = None
+    # What is known of the error, found out when somebody asks `failure` for it.
+    failure: Any = None
     outcome = "ok"
     client_gone = False
     rejected = False
@@ -94,6 +96,8 @@ class Message(Observation):
     attempt = 1
     retried = False
     dead_lettered = False
+    # What `ages` has returned.
+    known_ages: tuple[float | None, float | None] | None = None
 
     @property
     def age(self) -> float | None:
@@ -115,10 +119,29 @@ class Message(Observation):
         ended_at = (self.started_at_ns + self.duration_ns) / 1e9
         return max(0.0, ended_at - here.unit.born_ms / 1e3)
 
+    def ages(self) -> tuple[float | None, float | None]:
+        """Return `age` and `end_to_end_age` of work that is over; they are computed once."""
+        if self.known_ages is not None:
+            return self.known_ages
+        here, sent_at, began = self.context, self.sent_at, self.started_at_ns / 1e9
+        age = since_birth = None
+        if here is not None:
+            unit = here.unit
+            if sent_at is None and unit.sent_ms:
+                sent_at = unit.sent_ms / 1e3
+            if unit.born_ms:
+                since_birth = (self.started_at_ns + self.duration_ns) / 1e9 - unit.born_ms / 1e3
+                if since_birth < 0.0:
+                    since_birth = 0.0
+        if sent_at is not None:
+            age = began - sent_at if began > sent_at else 0.0
+        known = self.known_ages = (age, since_birth)
+        return known
+
     def told(self) -> dict[str, Any]:
         """Return what is said of it at its end, beside what is said of all work."""
         told: dict[str, Any] = {}
-        age, since_birth = self.age, self.end_to_end_age
+        age, since_birth = self.ages()
         if age is not None:
             told["message_age_ms"] = round(age * 1000, 3)
         if since_birth is not None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from time import time_ns
 
 from obskit import clock, context, health
 from obskit.context import OURS, RANDOM, SAMPLED, Context, Unit
-from obskit.propagation import causal, correlation, w3c
+from obskit.propagation import causal, correlation, outgoing, w3c
+from obskit.propagation.outgoing import headers as headers
+from obskit.propagation.outgoing import message as message
 from obskit.propagation.policy import OTHER_TRACERS, Policy
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "extract",
     "headers",
     "hear",
+    "message",
     "policy",
     "readable",
 ]
@@ -31,6 +33,7 @@ __all__ = [
 _HALF = 1 << 56
 _urandom = os.urandom
 _is_valid = correlation.is_valid
+_all_ours = w3c.ALL_OURS
 # A header cut here is no valid list any more, or one with too many members.
 _LONGEST_TRACESTATE = 17_000
 MOST_OTHER_IDS = 8
@@ -56,13 +59,9 @@ _is_internal: Callable[[str | None, Mapping[str, str]], bool] = _policy.boundary
 _near: AbstractSet[str | None] = frozenset()
 _correlation_key = "x-correlation-id"
 _cause_key = "obskit-cause"
-_caller = ""
 
 # The names that extract() looks at; entry points need to pick only these.
 names: frozenset[str] = frozenset()
-
-# Says what of others travels on, where more may be known than what came in.
-foreign: Callable[[Unit], str] | None = None
 
 # Another number after each configure(): who keeps what follows from the policy looks here.
 generation = 0
@@ -70,13 +69,13 @@ generation = 0
 
 def configure(policy: Policy) -> None:
     """Make *policy* the one in force."""
-    global _policy, _correlation_key, _cause_key, _caller, _is_internal, _near, names, generation
+    global _policy, _correlation_key, _cause_key, _is_internal, _near, names, generation
     _policy = policy
     _is_internal, _near = policy.judge(), policy.near()
     generation += 1
     _correlation_key = policy.correlation_header.lower()
     _cause_key = policy.cause_header.lower()
-    _caller = correlation.fit(policy.service)
+    outgoing.configure(policy)
     names = policy.names()
 
 
@@ -124,9 +123,43 @@ def take(headers: Mapping[str, str], peer: str | None, source: str, believed: bo
             return unit, clock.begin(span_id, None, True), None
     is_direct = "x-forwarded-for" not in headers and "forwarded" not in headers
     internal = believed or (is_direct and peer in _near) or _is_internal(peer, headers)
-    if not headers and internal:
-        return _begin(source)
-    return _take_all(headers, source, internal)
+    if not internal:
+        return _take_all(headers, source, False)
+    if len(headers) == 4 and text and (taken := _take_ours(text, headers, source)) is not None:
+        return taken
+    return _take_all(headers, source, True) if headers else _begin(source)
+
+
+def _take_ours(parent: str, headers: Mapping[str, str], source: str) -> Taken | None:
+    """Return what `_take_all` does where obskit alone has written, as most of its peers do.
+
+    None where anything is not as obskit writes it. *parent* is the traceparent.
+    """
+    wire, text = headers.get(_correlation_key), headers.get("baggage")
+    cause = headers.get(_cause_key)
+    if wire is None or text is None or cause is None:
+        return None
+    match = _all_ours.fullmatch(f"{parent} {cause} {text}")
+    if match is None:
+        return None
+    (trace_id, parent_id, flags, number, before, last, carried, hop, causation, caller,
+     synthetic, born, sent) = match.groups()  # fmt: skip
+    # What the baggage has been found to hold is a valid ID.
+    if carried != wire:
+        return None
+    span_id = _urandom(8).hex()
+    unit = Unit(wire, "inherited", trace_id, span_id, parent_id, int(flags, 16) & 3)
+    unit.harmless = True
+    unit.hop, unit.causation_id = int(hop) + 1, causation
+    if caller is not None:
+        unit.caller = caller
+    if synthetic is not None:
+        unit.synthetic = synthetic
+    if born is not None:
+        unit.born_ms = int(born, 36)
+    if sent is not None:
+        unit.sent_ms = int(sent, 36)
+    return unit, clock.follow(span_id, number, before, last), None
 
 
 def _take_all(headers: Mapping[str, str], source: str, internal: bool) -> Taken:
@@ -215,13 +248,15 @@ def _restart(
 
 def _take_own(unit: Unit, own: w3c.OwnFields, cause: clock.Cause | None) -> clock.Cause | None:
     """Put into *unit* what our baggage says; return the clock, which may stand there alone."""
-    _, hop, unit.causation_id, unit.caller, unit.synthetic, born, sent, carried = own
+    _, hop, unit.causation_id, unit.caller, unit.synthetic, born, sent, carried, debug = own
     if hop:
         unit.hop = int(hop) + 1
     if born:
         unit.born_ms = int(born, 36)
     if sent:
         unit.sent_ms = int(sent, 36)
+    if debug == "1":
+        context.set_debug(unit)
     if cause is None and carried:
         return clock.parse(carried)
     return cause
@@ -239,78 +274,6 @@ def enter(*, source: str = "generated") -> tuple[Context, clock.Position]:
     """Return context and clock of a unit of work that nobody sent (a cron job, a script)."""
     unit, position, _ = _begin(source)
     return Context(unit, unit.root_span_id, None, {}), position
-
-
-def headers(peer: str | None = None, *, dated: bool = False) -> list[tuple[str, str]]:
-    """Return what a message to the host *peer* sent now must carry, as names and values.
-
-    Inside (also where *peer* is None: a broker of ours) that is everything; to other hosts
-    only the correlation ID and the traceparent go. A message that may wait before it is read
-    is *dated*. Empty outside of a unit of work.
-    """
-    current = context.current()
-    if current is None:
-        return []
-    unit, span_id = current.unit, current.span_id
-    chosen = _policy.propagate
-    out: list[tuple[str, str]] = []
-    if "correlation" in chosen:
-        out.append((_policy.correlation_header, unit.correlation_id))
-    if "w3c" in chosen:
-        out.append(("traceparent", w3c.format_traceparent(unit.trace_id, span_id, unit.flags)))
-    if peer is not None and not _policy.boundary.is_internal_host(peer):
-        return out
-    if "w3c" in chosen and unit.tracestate:
-        out.append(("tracestate", unit.tracestate))
-    if "b3" in chosen or "b3multi" in chosen:
-        from obskit.propagation import b3
-
-        out += b3.written(chosen, unit.trace_id, span_id, unit.flags)
-    if "correlation" in chosen or "w3c" in chosen:
-        _append_clock_and_baggage(out, unit, dated)
-    return out
-
-
-def _append_clock_and_baggage(out: list[tuple[str, str]], unit: Unit, dated: bool) -> None:
-    own = _own_baggage(unit)
-    if dated:
-        entry = ",obskit.sent=" + clock.base36(time_ns() // 1_000_000)
-        if len(own) + len(entry) <= w3c.LONGEST_OWN:
-            own += entry
-    try:
-        cause = causal.value()
-    except Exception as error:
-        health.internal_error("propagation.clock", error)
-        cause = None
-    if cause is not None:
-        out.append((_policy.cause_header, cause))
-        entry = ",obskit.cause=" + cause
-        # The header says the same, so the entry may be left out where it has no room.
-        if len(own) + len(entry) <= w3c.LONGEST_OWN:
-            own += entry
-    theirs = unit.baggage if foreign is None else foreign(unit)
-    out.append(("baggage", f"{own},{theirs}" if theirs else own))
-
-
-def _own_baggage(unit: Unit) -> str:
-    """Return our entries but the clock, which changes; made once for each unit of work.
-
-    With the longest IDs and names they have 510 bytes.
-    """
-    wire = unit.wire
-    if isinstance(wire, str):
-        return wire
-    entries = f"obskit.correlation={unit.correlation_id},obskit.hop={unit.hop}"
-    entries += f",obskit.causation={unit.root_span_id}"
-    if _caller:
-        entries += f",obskit.caller={_caller}"
-    if unit.synthetic:
-        entries += f",obskit.synthetic={unit.synthetic}"
-    born_ms = unit.born_ms or unit.started_at_ns // 1_000_000
-    if born_ms:
-        entries += f",obskit.born={clock.base36(born_ms)}"
-    unit.wire = entries
-    return entries
 
 
 def hear(headers: Mapping[str, str], peer: str | None = None) -> None:

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote
 
+from obskit import clock
 from obskit.context import RANDOM, SAMPLED
 from obskit.pattern import Pattern
 from obskit.propagation.correlation import is_valid
@@ -18,7 +19,7 @@ LARGE_TRACESTATE_MEMBER = 128
 # The standard has platforms carry 64 members and 8192 bytes; ours are among them.
 MOST_BAGGAGE_MEMBERS = 64
 LONGEST_BAGGAGE = 8192
-MOST_OWN_MEMBERS = 8
+MOST_OWN_MEMBERS = 9
 LONGEST_OWN = 511
 MOST_FOREIGN_MEMBERS = MOST_BAGGAGE_MEMBERS - MOST_OWN_MEMBERS
 LONGEST_FOREIGN = LONGEST_BAGGAGE - LONGEST_OWN - 1
@@ -26,9 +27,8 @@ OWN_PREFIX = "obskit."
 
 _TRACEPARENT = Pattern(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 # What everybody sends, read in one go.
-_PLAIN_TRACEPARENT = Pattern(
-    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
-)
+_PLAIN = r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+_PLAIN_TRACEPARENT = Pattern(_PLAIN, re.ASCII)
 _TRACESTATE_MEMBER = Pattern(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 )
@@ -115,29 +115,33 @@ def _joined(members: list[str], longest: int) -> str:
 
 
 # What obskit itself writes, and nothing else: read in one go.
-_OWN_ALONE = Pattern(
+_OWN = (
     r"obskit\.correlation=([A-Za-z0-9._:~+/=@-]{1,128}),obskit\.hop=([0-9]{1,6})"
     r",obskit\.causation=([0-9a-f]{16})(?:,obskit\.caller=([A-Za-z0-9._:~+/=@-]{1,128}))?"
     r"(?:,obskit\.synthetic=([A-Za-z0-9._:~+/=@-]{1,128}))?"
     r"(?:,obskit\.born=([0-9a-z]{1,10}))?(?:,obskit\.sent=([0-9a-z]{1,10}))?"
-    r"(?:,obskit\.cause=([0-9a-z.~-]{1,256}))?",
-    re.ASCII,
 )
+_OWN_ALONE = Pattern(_OWN + r"(?:,obskit\.cause=([0-9a-z.~-]{1,256}))?", re.ASCII)
+ALL_OURS = Pattern(
+    rf"{_PLAIN} {clock.PLAIN} {_OWN}(?:,obskit\.cause=[0-9a-z.~-]{{1,256}})?", re.ASCII
+)
+"""The traceparent, the clock and the baggage that obskit writes, with spaces between them."""
 
 _TIME = Pattern(r"[0-9a-z]{1,10}", re.ASCII)
 
 # Our own entries, as far as they are there: correlation (which may be unfit), hop, causation,
-# caller, synthetic, born, sent, cause.
+# caller, synthetic, born, sent, cause, debug.
 OwnFields = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None
-]
+    str | None, str | None, str | None, str | None,
+    str | None, str | None, str | None, str | None, str | None,
+]  # fmt: skip
 
 
 def read_baggage(text: str) -> tuple[OwnFields, str]:
     """Return our own entries and the rest that travels on, as `split_baggage` does."""
     match = _OWN_ALONE.fullmatch(text)
     if match is not None:
-        return match.groups(), ""  # type: ignore[return-value]
+        return (*match.groups(), None), ""  # type: ignore[return-value]
     own, others = split_baggage(text)
     hop = own.get("hop", "")
     return (
@@ -149,6 +153,7 @@ def read_baggage(text: str) -> tuple[OwnFields, str]:
         _time(own.get("born")),
         _time(own.get("sent")),
         own.get("cause"),
+        own.get("debug"),
     ), others
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import orjson
 
+from obskit import schemas
+
 Line = dict[str, Any]
 
 # Under these names other tools wrap a whole line (Docker, Fluent Bit, journald, Splunk, ...).
 WRAPPINGS = ("log", "message", "line", "MESSAGE", "_raw", "@message", "msg", "event", "body")
 FOLDERS = ("_source", "result", "fields", "attributes", "jsonPayload")
 DEEPEST = 4
+LOGFMT = "timestamp="
 _CRI = re.compile(rb"\d{4}-\S+ (stdout|stderr) ([PF])(?::\S*)? (.*)", re.DOTALL)
 
 
@@ -49,7 +52,12 @@ class Assembler:
 
 
 def parse(raw: bytes) -> Line | None:
-    """Return the line of obskit in *raw*, an empty dict for other JSON, None for other text."""
+    """Return the line of obskit in *raw*, an empty dict for other JSON, None for other text.
+
+    It may be written in any schema that obskit writes: the canonical line is returned.
+    """
+    if raw.startswith(LOGFMT.encode()):
+        return _of_logfmt(raw.decode("utf-8", "replace"))
     start = raw.find(b"{")
     if start < 0:
         return None
@@ -66,14 +74,25 @@ def is_ours(line: Line) -> bool:
     return line.get("scope") == "process" or "lc_at" in line
 
 
+def _of_logfmt(text: str) -> Line | None:
+    found: Line | None = schemas.of("logfmt").decode(text)
+    return found if found is not None and is_ours(found) else None
+
+
 def _unwrap(found: Line, depth: int) -> Line | None:
+    record = schemas.recognised(found)
+    if record is not None and is_ours(record):
+        return record
     if is_ours(found):
         return found
     if not depth:
         return None
     for name in WRAPPINGS:
         text = found.get(name)
-        if isinstance(text, str) and "{" in text:
+        if isinstance(text, str) and text.startswith(LOGFMT):
+            if line := _of_logfmt(text):
+                return line
+        elif isinstance(text, str) and "{" in text:
             inner = _load(text[text.index("{") :].strip().encode("utf-8", "replace"))
             if inner is not None and (line := _unwrap(inner, depth - 1)):
                 return line

@@ -72,12 +72,12 @@ def files(sources: Iterable[str | Path]) -> list[Path | str]:
             found[STDIN] = None
             continue
         path = Path(source)
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = list(_below(path))
             if not inside:
                 raise SourceError(f"no log files in the folder {path}")
             found |= dict.fromkeys(inside)
-        elif path.exists():
+        elif os.path.lexists(path):
             found[path] = None
         else:
             raise SourceError(f"no such file or folder: {path}")
@@ -89,8 +89,16 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(root, name)
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(".") and _may_hold_lines(path):
                 yield path
+
+
+def _may_hold_lines(path: Path) -> bool:
+    """Tell whether it is a file, also one that reading will find to be another's."""
+    try:
+        return path.is_file()
+    except OSError:  # what a link leads to must not be looked at
+        return True
 
 
 def _read_file(path: Path | str, needle: bytes, counts: Counts) -> Iterator[Line]:

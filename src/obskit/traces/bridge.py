@@ -28,7 +28,7 @@ def install() -> None:
     try:
         current.install()
         state.eager = None
-        propagation.foreign = _travelling
+        propagation.outgoing.foreign = _travelling
     except Exception as error:
         from obskit.traces import eager
 

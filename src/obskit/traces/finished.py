@@ -79,14 +79,16 @@ Take = Callable[[Span], None]
 listeners: tuple[Take, ...] = ()
 
 
-def listen(take: Take) -> None:
+def listen(take: Take, *, first: bool = False) -> None:
     """Call *take* with each span of obskit's own recorder that ends; it must not block.
+
+    It is called after those that listen already, or *first*.
 
     Where the application has a tracer provider of its own, spans go there and not here.
     """
     global listeners
     if take not in listeners:
-        listeners = (*listeners, take)
+        listeners = (take, *listeners) if first else (*listeners, take)
 
 
 def unlisten(take: Take) -> None:
@@ -133,8 +135,6 @@ def of(observation: Observation) -> Span | None:
     if here is None:
         return None
     unit = here.unit
-    found = naming.at_start(observation)
-    found.update(naming.at_end(observation, found))
     span = Span(
         observation.name,
         observation.kind.value,
@@ -143,7 +143,7 @@ def of(observation: Observation) -> Span | None:
         here.parent_span_id,
         observation.started_at_ns,
         observation.duration_ns,
-        found,
+        naming.whole(observation),
     )
     if observation.peer is not None:
         span.peer = naming.peer(observation)

@@ -18,6 +18,7 @@ from opentelemetry.util._decorator import _agnosticcontextmanager
 from obskit.observation import Observation
 from obskit.traces import finished, naming, sampling
 from obskit.traces.finished import Event
+from obskit.urls import masked
 
 # What OpenTelemetry's own limits are, unless somebody sets others.
 MOST_ATTRIBUTES = 128
@@ -97,7 +98,7 @@ class LightSpan(trace.Span):
         if not self.is_recording() or self.status is StatusCode.OK or code is StatusCode.UNSET:
             return
         self.status = code
-        self.description = description or "" if code is StatusCode.ERROR else ""
+        self.description = masked(description or "") if code is StatusCode.ERROR else ""
 
     def record_exception(
         self,
@@ -108,10 +109,11 @@ class LightSpan(trace.Span):
     ) -> None:
         if not self.is_recording():
             return
+        stack = "".join(traceback.format_exception(exception))
         found = {
             "exception.type": naming.type_name(exception),
-            "exception.message": str(exception),
-            "exception.stacktrace": "".join(traceback.format_exception(exception))[-LONGEST_STACK:],
+            "exception.message": masked(str(exception)),
+            "exception.stacktrace": masked(stack[-LONGEST_STACK:]),
             "exception.escaped": str(escaped),
         }
         self.add_event("exception", {**found, **(attributes or {})}, timestamp)

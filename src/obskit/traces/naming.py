@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from obskit.conventions import UNMATCHED
-from obskit.observation import CALLED_OFF, ENTRIES, EXITS, FAILURES, Observation
+from obskit.observation import CALLED_OFF, ENTRIES, EXITS, FAILURES, Kind, Observation, failure
+from obskit.urls import masked
 
 SCOPE = "obskit"
 
@@ -23,8 +24,9 @@ _DOTTED = {
     "websocket_close_code": "obskit.websocket.close_code",
     "websocket_messages": "obskit.websocket.messages",
 }
-_LONGEST_DESCRIPTION = 500
+_LONGEST_TEXT, _LONGEST_DESCRIPTION = 4000, 500
 _NOTHING: dict[str, Any] = {}
+_SERVER = Kind.SERVER
 
 
 def at_start(observation: Observation) -> dict[str, Any]:
@@ -63,10 +65,53 @@ def at_end(observation: Observation, known: Mapping[str, Any] = _NOTHING) -> dic
         if known.get(key) != plain:
             found[key] = plain
     if observation.error is not None:
-        found["error.type"] = type_name(observation.error)
+        _add_error(found, observation, observation.error)
     elif status is not None and (status >= 400 or outcome != "ok") and is_error(observation):
         found["error.type"] = str(status)
     return found
+
+
+def whole(observation: Observation) -> dict[str, Any]:
+    """Return what both say of *observation*, which is over: what is known at its start, and end."""
+    labels, attributes, here = observation.labels, observation.attributes, observation.context
+    path, route = attributes.get("url_path"), labels.get("http_route")
+    if (
+        observation.kind is _SERVER
+        and here is not None
+        and route is not None
+        and type(path) is str
+        and len(labels) == 2
+        and len(attributes) == 1
+        and "http_request_method" in labels
+    ):
+        # As most are; above it is the same.
+        found: dict[str, Any] = {
+            "http.request.method": labels["http_request_method"],
+            "url.path": path,
+        }
+        if route != UNMATCHED:
+            found["http.route"] = route
+        unit = here.unit
+        if unit.correlation_id != unit.trace_id:
+            found["obskit.correlation_id"] = unit.correlation_id
+    else:
+        found = at_start(observation)
+    status, outcome = observation.status, observation.outcome
+    found["obskit.outcome"] = outcome
+    if status is not None:
+        found["http.response.status_code"] = status
+    if observation.error is not None:
+        _add_error(found, observation, observation.error)
+    elif status is not None and (status >= 400 or outcome != "ok") and is_error(observation):
+        found["error.type"] = str(status)
+    return found
+
+
+def _add_error(found: dict[str, Any], observation: Observation, error: BaseException) -> None:
+    """Say what the exception was, in the words of the line where the unit of work has one."""
+    found["error.type"] = type_name(error)
+    if observation.entry and (failed := failure.of(observation)) is not None:
+        found["error.fingerprint"] = failed.fingerprint
 
 
 def _plain(value: Any) -> Any:
@@ -105,7 +150,8 @@ def description(observation: Observation) -> str:
     if error is None:
         return ""
     try:
-        return f"{type(error).__name__}: {error}"[:_LONGEST_DESCRIPTION]
+        text = f"{type(error).__name__}: {error}"[:_LONGEST_TEXT]
+        return masked(text)[:_LONGEST_DESCRIPTION]
     except Exception:
         return type(error).__name__
 

@@ -18,6 +18,7 @@ from obskit.traces.live import in_hex
 from obskit.traces.spans import Live
 
 if TYPE_CHECKING:
+    from obskit.traces.late import Later
     from obskit.traces.shortcut import Shortcut
 
 KINDS = {kind: SpanKind[kind.name] for kind in Kind}
@@ -28,19 +29,32 @@ provided = partial(getattr, trace, "_TRACER_PROVIDER", None)
 
 
 class Road:
-    """How the spans of one provider are started: by its tracer, or by a shorter way to the same."""
+    """How the spans of one provider are started: by its tracer, or by shorter ways to the same."""
 
-    __slots__ = ("shorter", "tracer")
+    __slots__ = ("later", "shorter", "tracer")
 
     def __init__(self, provider: Any) -> None:
-        from obskit.traces import shortcut
-        from obskit.traces.ids import Ids
-
         self.tracer = provider.get_tracer(naming.SCOPE, VERSION)
+        self.shorter: Shortcut | None = None
+        self.later: Later | None = None
         generator = getattr(self.tracer, "id_generator", None)
-        if generator is not None and not isinstance(generator, Ids):
-            self.tracer.id_generator = Ids(generator)
+        if generator is None:
+            return
+        late, shortcut, ids = complete_imports()
+        if not isinstance(generator, ids.Ids):
+            self.tracer.id_generator = ids.Ids(generator)
         self.shorter = shortcut.find(self.tracer)
+        if self.shorter is not None:
+            self.later = late.find(self.shorter)
+        if self.later is not None:
+            self.later.road = self
+
+
+def complete_imports() -> tuple[Any, Any, Any]:
+    """Import what only a provider with IDs of its own needs, as that of the SDK."""
+    from obskit.traces import ids, late, shortcut
+
+    return late, shortcut, ids
 
 
 # The providers that were met, by identity: they need not be hashable.
@@ -72,23 +86,33 @@ class Ours(Live):
 
     def end(self, observation: Observation) -> None:
         """End the span; a name that the application gave it stays."""
-        span, name, was = self.span, observation.name, self.name
-        shorter = self.shorter
-        if shorter is None and not span.is_recording():
-            return
-        # SDKs look at each value twice: what is on the span already is not set again.
-        found = naming.at_end(observation, self.attributes)
-        if shorter is None:
-            if name != was and getattr(span, "name", was) == was:
-                span.update_name(name)
-            span.set_attributes(found)
-        elif not shorter.complete(span, was, name, found):
-            return
-        if observation.outcome != "ok" and naming.is_error(observation):
-            if observation.error is not None:
-                span.record_exception(observation.error)
-            span.set_status(StatusCode.ERROR, naming.description(observation) or None)
-        span.end(observation.started_at_ns + observation.duration_ns)
+        end(observation, self.span, self.name, self.attributes, self.shorter)
+
+
+def end(
+    observation: Observation,
+    span: Any,
+    was: str,
+    attributes: dict[str, Any],
+    shorter: Shortcut | None,
+) -> None:
+    """End *span*, which was started with the name that it *was* given and with *attributes*."""
+    name = observation.name
+    if shorter is None and not span.is_recording():
+        return
+    # SDKs look at each value twice: what is on the span already is not set again.
+    found = naming.at_end(observation, attributes)
+    if shorter is None:
+        if name != was and getattr(span, "name", was) == was:
+            span.update_name(name)
+        span.set_attributes(found)
+    elif not shorter.complete(span, was, name, found):
+        return
+    if observation.outcome != "ok" and naming.is_error(observation):
+        if observation.error is not None:
+            span.record_exception(observation.error)
+        span.set_status(StatusCode.ERROR, naming.description(observation) or None)
+    span.end(observation.started_at_ns + observation.duration_ns)
 
 
 def has_provider() -> bool:
@@ -102,8 +126,10 @@ def _road(observation: Observation, given: Any) -> Road | None:
     here = observation.context
     if given is None and not observation.entry and here is not None and here.unit.spans:
         root = here.unit.spans.get(here.unit.root_span_id)
-        if isinstance(root, Ours):
-            return root.road
+        if root is not None and root.ours:
+            found: Road | None = getattr(root, "road", None)
+            if found is not None:
+                return found
     if provider is None:
         return None
     known = _roads.get(id(provider))
@@ -128,8 +154,12 @@ def start(observation: Observation, given: Any = None) -> None:
         if theirs is not None and _is_same(observation, here, theirs):
             _share(observation, here, before, theirs)
             return
-    road = _road(observation, given)
-    if road is not None:
+    known = _roads.get(id(provided())) if observation.entry and given is None else None
+    road = _road(observation, given) if known is None else known[1]
+    if road is None:
+        return
+    later = road.later
+    if later is None or not later.begin(observation, here):
         _start(observation, here, road)
 
 
@@ -209,8 +239,10 @@ def _follow(unit: Unit, found: SpanContext, state: Any) -> None:
 
 def _is_same(observation: Observation, here: Context, theirs: Live) -> bool:
     """Tell whether another library has made the span *theirs* for what is observed here."""
+    if theirs.ours:
+        return False
     span: Any = theirs.span
-    if theirs.ours or not span.is_recording():
+    if not span.is_recording():
         return False
     if getattr(span, "kind", None) is not KINDS[observation.kind]:
         return False

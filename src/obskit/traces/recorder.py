@@ -9,6 +9,7 @@ import os
 from time import perf_counter_ns
 from typing import Any
 
+from obskit import health
 from obskit.observation import Observation
 from obskit.traces import finished, sampling
 
@@ -55,20 +56,20 @@ class Recorder:
         here = observation.context
         if here is None:
             return
-        spans = here.unit.spans
-        if spans is None and state.eager is None and not finished.listeners:
+        spans, live = here.unit.spans, None
+        if spans is not None:
+            live = spans.get(here.span_id)
+        elif state.eager is None and not finished.listeners and not observation.quiet:
             # Nobody wants to know; that a quiet one went wrong is asked for below.
-            if not observation.quiet:
-                return
+            return
         if not state.on or observation.started_ns <= state.born_ns:
             return
-        live = None if spans is None else spans.get(here.span_id)
         if live is None or (observation.quiet and state.has_provider()):
             if finished.listeners or observation.quiet:
                 _record(observation)
         else:
             live.end(observation)
-            if live.ours and spans is not None and not observation.entry:
+            if not observation.entry and live.ours and spans is not None:
                 spans.pop(here.span_id, None)
         if state.eager is not None:
             state.eager.leave(observation)
@@ -98,5 +99,14 @@ def _begin_anew() -> None:
     state.born_ns = perf_counter_ns()
 
 
+def _complete_imports() -> None:
+    """Wait for what a first request imports in another thread: a child would wait for ever."""
+    try:
+        if state.has_provider():
+            state.bridge.complete_imports()
+    except Exception as error:
+        health.internal_error("traces.fork", error)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(before=_complete_imports, after_in_child=_begin_anew)

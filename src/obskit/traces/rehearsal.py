@@ -12,6 +12,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from obskit.context import RANDOM, Context, Unit
+from obskit.observation import Kind, Observation
+from obskit.traces import naming, spans
 
 _TRACE_ID, _SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 _REMOTE = SpanContext(int(_TRACE_ID, 16), 7, True, TraceFlags(1))
@@ -80,9 +82,51 @@ def _is_same_way(
     return is_same(theirs, ours)
 
 
-def _place() -> Context:
-    unit = Unit("", "", _TRACE_ID, _SPAN_ID, None, RANDOM)
-    return Context(unit, _SPAN_ID, None, {})
+def _place(parent: SpanContext | None = None) -> Context:
+    above = None if parent is None else f"{parent.span_id:016x}"
+    flags = RANDOM if parent is None else int(parent.trace_flags)
+    unit = Unit("", "", _TRACE_ID, _SPAN_ID, above, flags)
+    return Context(unit, _SPAN_ID, above, {})
+
+
+def passed_late(way: Any, shorter: Any, sdk: Any) -> Any:
+    """Return *way*, on which spans are made late, if it is the same as the tracer's own."""
+    decisions = (sdk.sampling.Decision.RECORD_AND_SAMPLE, sdk.sampling.Decision.DROP)
+    for decision, parent, asked in product(decisions, (None, _REMOTE), (True, False)):
+        if not _is_same_late(way, shorter, sdk, decision, parent, asked):
+            return None
+    return way(shorter, sdk)
+
+
+def _is_same_late(
+    way: Any, shorter: Any, sdk: Any, decision: Any, parent: SpanContext | None, asked: bool
+) -> bool:
+    """Make one span at once and one late, for which is *asked* before it is over, or after."""
+    twin, stage = copy.copy(shorter.tracer), _Stage(sdk, decision)
+    twin.sampler = sdk.sampling.StaticSampler(decision)
+    twin.id_generator = stage
+    twin.span_processor = sdk.SynchronousMultiSpanProcessor()
+    heard: list[Any] = []
+    hear = {"on_end": lambda self, span: heard.append((type(span), dict(vars(span))))}
+    twin.span_processor.add_span_processor(type("Ear", (sdk.SpanProcessor,), hear)())
+    work = Observation("GET", Kind.SERVER, "http", {"http_request_method": "GET"}, dict(_KNOWN))
+    work.context, work.started_at_ns, work.duration_ns = _place(parent), 5, 4
+
+    context = ApiContext({} if parent is None else {_SPAN_KEY: NonRecordingSpan(parent)})
+    kind, known = SpanKind.SERVER, naming.at_start(work)
+    theirs = twin.start_span("GET", context, kind, known, start_time=5)
+    if not way(type(shorter)(twin, sdk), sdk).begin(work, work.context):
+        return False
+    ours: Any = spans.known(work.context)
+    if asked and not is_same(theirs, ours.span):
+        return False
+    work.name, work.status = "GET /", 200
+    work.labels["http_route"] = "/"
+    theirs.set_attributes(naming.at_end(work, known))
+    theirs.update_name("GET /")
+    theirs.end(9)
+    ours.end(work)
+    return is_same(theirs, ours.span) and is_same(heard[:1], heard[1:])
 
 
 def is_same(one: Any, other: Any) -> bool:

@@ -105,7 +105,7 @@ class Shortcut:
         over = tracer._tracer_metrics.start_span(parent, decision)
         span: Any = None
         if sampled or decision.is_recording():
-            span = self._make(name, own, kind, parent, started_at_ns, kept, over)
+            span = self.make(name, own, kind, parent, started_at_ns, kept, over)
             tracer.span_processor.on_start(span, parent_context=context)
         if unit.flags & SAMPLED != sampled:
             unit.flags ^= SAMPLED
@@ -113,7 +113,7 @@ class Shortcut:
             unit.tracestate = made.to_header()
         return NonRecordingSpan(own) if span is None else span
 
-    def _make(
+    def make(
         self,
         name: str,
         own: SpanContext,
@@ -159,12 +159,8 @@ class Shortcut:
         """Ask the sampler that a parent-based one asks, without looking for the parent again."""
         if parent is None:
             chosen = sampler._root
-        elif parent[2]:
-            sampled, dropped = sampler._remote_parent_sampled, sampler._remote_parent_not_sampled
-            chosen = sampled if parent[3] & SAMPLED else dropped
         else:
-            sampled, dropped = sampler._local_parent_sampled, sampler._local_parent_not_sampled
-            chosen = sampled if parent[3] & SAMPLED else dropped
+            chosen = below(sampler, parent[2], parent[3] & SAMPLED)
         if type(chosen) is not self._static:
             result = chosen.should_sample(
                 parent_context=context,
@@ -183,7 +179,7 @@ class Shortcut:
             found = attributes.copy()
         else:
             found = dict(attributes) if attributes else {}
-        if longest is None and (most is None or len(found) <= most) and _are_plain(found):
+        if longest is None and (most is None or len(found) <= most) and are_plain(found):
             bounded = self._bounded(most, None, False, None)
             bounded._dict = found
             return bounded
@@ -201,7 +197,7 @@ class Shortcut:
             span.update_name(name)
         bounded = span._attributes
         most = bounded.maxlen
-        if bounded.max_value_len is None and _are_plain(attributes):
+        if bounded.max_value_len is None and are_plain(attributes):
             with span._lock, bounded._lock:
                 kept = bounded._dict
                 has_room = most is None or len(kept) + len(attributes) <= most
@@ -212,7 +208,14 @@ class Shortcut:
         return True
 
 
-def _are_plain(attributes: dict[str, Any]) -> bool:
+def below(sampler: Any, is_remote: bool, is_sampled: int) -> Any:
+    """Return whom a parent-based *sampler* asks of a span that has a parent."""
+    if is_remote:
+        return sampler._remote_parent_sampled if is_sampled else sampler._remote_parent_not_sampled
+    return sampler._local_parent_sampled if is_sampled else sampler._local_parent_not_sampled
+
+
+def are_plain(attributes: dict[str, Any]) -> bool:
     """Tell whether the SDK would find nothing to change about *attributes*."""
     return (
         type(attributes) is dict
@@ -249,6 +252,8 @@ def _is_as_it_came(tracer: Any, sdk: Any) -> bool:
         (sdk, sdk.Span, "start"),
         (sdk, sdk.Span, "set_attributes"),
         (sdk, sdk.Span, "update_name"),
+        (sdk, sdk.Span, "end"),
+        (sdk, sdk.Span, "_readable_span"),
         (attributes, attributes.BoundedAttributes, "__init__"),
         (attributes, attributes.BoundedAttributes, "_set_items"),
         (sampling, sampling.ParentBased, "should_sample"),

@@ -88,6 +88,20 @@ async def chat(websocket: WebSocket, room: str):
         await websocket.send_text(context.correlation_id())
 """
 
+# What becomes of requests to it: method, path, status, name, outcome and error.
+REQUESTS = [
+    ("GET", "/ok/7", 200, "GET /ok/{number}", "ok", None),
+    ("GET", "/sync/7", 200, "GET /sync/{number}", "ok", None),
+    ("GET", "/nowhere", 404, "GET", "client_error", None),
+    ("GET", "/missing", 404, "GET /missing", "client_error", None),
+    ("GET", "/ok/x", 422, "GET /ok/{number}", "client_error", None),
+    ("POST", "/ok/7", 405, "POST", "client_error", None),
+    ("GET", "/boom", 500, "GET /boom", "server_error", "LookupError"),
+    ("GET", "/middleware", 500, "GET", "server_error", "LookupError"),
+    ("GET", "/stream", 200, "GET /stream", "ok", None),
+    ("GET", "/background", 200, "GET /background", "ok", None),
+]
+
 FLASK = """
 import time
 from flask import Flask, Response, abort

@@ -468,7 +468,7 @@ def test_the_level_of_the_worker_stays_its_own(fleet, level, lowest):
     said = [
         line
         for line in spoken(worker)
-        if line["logger"] not in ("obskit", "obskit.summary", "stdout", "py.warnings")
+        if line["logger"] not in ("obskit", "obskit.summary", "stdout", "stderr", "py.warnings")
     ]
 
     assert all(numbers[line["level"]] >= lowest for line in said)

@@ -8,25 +8,13 @@ import time
 import httpx
 import pytest
 import websockets
+from uvicorn.config import WS_PROTOCOLS
 
 from obskit import observation
-from tests.instrumentation.servers.applications import FASTAPI
+from tests.instrumentation.servers.applications import FASTAPI, REQUESTS
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 PROTOCOLS = pytest.mark.parametrize("http", ["h11", "httptools"])
-
-REQUESTS = [
-    ("GET", "/ok/7", 200, "GET /ok/{number}", "ok", None),
-    ("GET", "/sync/7", 200, "GET /sync/{number}", "ok", None),
-    ("GET", "/nowhere", 404, "GET", "client_error", None),
-    ("GET", "/missing", 404, "GET /missing", "client_error", None),
-    ("GET", "/ok/x", 422, "GET /ok/{number}", "client_error", None),
-    ("POST", "/ok/7", 405, "POST", "client_error", None),
-    ("GET", "/boom", 500, "GET /boom", "server_error", "LookupError"),
-    ("GET", "/middleware", 500, "GET", "server_error", "LookupError"),
-    ("GET", "/stream", 200, "GET /stream", "ok", None),
-    ("GET", "/background", 200, "GET /background", "ok", None),
-]
 
 
 @LOOPS
@@ -173,7 +161,9 @@ async def test_two_hundred_requests_at_once_never_mix(uvicorn, loop):
     assert {one["outcome"] for one in work} == {"ok"}
 
 
-@pytest.mark.parametrize("implementation", ["websockets", "websockets-sansio"])
+@pytest.mark.parametrize(
+    "implementation", sorted({"websockets", "websockets-sansio"} & WS_PROTOCOLS.keys())
+)
 async def test_a_websocket_is_one_unit_of_work(uvicorn, implementation):
     """Two messages on one connection: one ID, two numbers, and the header on the handshake."""
     served = uvicorn(FASTAPI, "--ws", implementation)
