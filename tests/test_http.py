@@ -6,10 +6,12 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from obskit.http import Client
+from obskit.http import Client, Tls
 from tests.services.ports import reserve_port
 
 
@@ -206,3 +208,101 @@ def test_a_connection_is_left_to_others(serve):
         kept.sendall(b"POST / HTTP/1.1\r\n\r\n")
         assert kept.recv(100)
     client.forget()
+
+
+def test_other_methods_have_no_body(serve):
+    """A question needs none."""
+    server = serve(OK)
+    client = Client(server.url, 5)
+    assert client.request("GET", "/x", headers={"Accept": "text/plain"}).status == 202
+    client.close()
+
+    sent = b"".join(server.received)
+    assert sent.startswith(b"GET /x HTTP/1.1\r\n")
+    assert b"Content-Length" not in sent
+
+
+def test_a_credential_is_asked_for_each_request(serve):
+    """So a token may change; what is wrong with it comes out, and nothing is sent."""
+    server = serve(OK)
+    tokens = iter("ab")
+
+    def credential():
+        try:
+            return {"Authorization": f"Bearer {next(tokens)}"}
+        except StopIteration:
+            raise OSError("no token") from None
+
+    client = Client(server.url, 5, credential)
+    post(client)
+    post(client)
+    with pytest.raises(OSError, match="no token"):
+        post(client)
+    client.close()
+
+    sent = b"".join(server.received)
+    assert (sent.count(b"Bearer a"), sent.count(b"Bearer b"), sent.count(b"POST")) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "most", "whole"),
+    [
+        (b"Content-Length: 5\r\n\r\nwhole", 100, True),
+        (b"Content-Length: 0\r\n\r\n", 100, True),
+        (b"Content-Length: 50\r\n\r\nhalf", 100, False),
+        (b"Content-Length: 5\r\n\r\nwhole", 3, False),
+        (b"Content-Length: 5\r\n\r\nwhole", 5, True),
+        (b"Connection: close\r\n\r\nto the end", 100, True),
+        (b"Connection: close\r\n\r\nto the end", 4, False),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n", 100, True),
+    ],
+)
+def test_it_is_known_whether_an_answer_is_whole(serve, answer, most, whole):
+    """One that was cut off looks like an answer, and is none."""
+    server = serve(b"HTTP/1.1 200 OK\r\n" + answer, close=True)
+    client = Client(server.url, 5, most_read=most)
+
+    # A body might come when the server has closed, which the client would hear of.
+    assert post(client, body=b"").whole is whole
+    client.close()
+
+
+def test_an_encrypted_key_is_an_error_and_no_question(tmp_path):
+    """Nobody is there to be asked for its password at the terminal."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:s3cret", "-days", "1",
+         "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"],
+        capture_output=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with pytest.raises(OSError):
+        Tls(cert=str(certificate), key=str(key)).context()
+
+
+def test_a_secure_server_that_does_not_read_is_not_waited_for():
+    """The time is for all that is sent, however it is cut to pieces."""
+    pem = Path(__file__).parent / "instrumentation" / "loopback.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with socket.create_server(("127.0.0.1", reserve_port())) as server:
+        over = threading.Event()
+
+        def accept():
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    while not over.wait(0.1):  # so slowly that no single write takes long
+                        secure.recv(16384)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        url = f"https://localhost:{server.getsockname()[1]}"
+        client = Client(url, 0.5, tls=Tls(ca=str(pem)))
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            post(client, body=b"x" * 50_000_000)
+        assert time.monotonic() - begun < 2.0
+        client.close()
+        over.set()
+        thread.join(5)
