@@ -149,6 +149,19 @@ def test_notes_that_are_none_are_ignored(notes):
     assert describe(error).stack == "ValueError: x"
 
 
+def test_urls_give_nothing_away():
+    """Clients put them whole into their errors; neither message nor notes nor stack have it."""
+    error = LookupError("503 for url: http://ada:S3CRET@host/a?token=S3CRET")
+    error.add_note("asked for /a?token=S3CRET")
+    printed = "".join(traceback.format_exception(error))
+
+    for found in (describe(error), of_text(f"Traceback (most recent call last):\n{printed}")):
+        said = found.message.splitlines()[0]
+        assert said == "503 for url: http://[redacted]@host/a?[redacted]"
+        assert "S3CRET" not in found.stack
+    assert "note: asked for /a?[redacted]" in describe(error).stack
+
+
 def test_an_error_that_cannot_be_printed_is_described():
     """The type is known even where the text is not."""
     described = describe(caught(failing.unspeakable))

@@ -68,9 +68,9 @@ def test_a_rule_for_a_logger_below_wins_over_the_default():
 
     assert levels.of("httpcore.http2").level == 10
     assert levels.of("httpcore.http11").level == 30
-    assert levels.by_default() == {"httpx": 30, "httpcore": 30, "pika": 30}
+    assert levels.by_default() == {"httpx": 30, "httpcore": 30, "pika": 30, "urllib3": 30}
     levels.configure("httpx=INFO", ())
-    assert levels.by_default() == {"httpcore": 30, "pika": 30}
+    assert levels.by_default() == {"httpcore": 30, "pika": 30, "urllib3": 30}
 
 
 def test_loggers_that_exist_hear_of_a_change():

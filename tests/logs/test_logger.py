@@ -27,6 +27,14 @@ def log(logged):
     return get_logger("shop")
 
 
+@pytest.mark.parametrize("name", [5, b"shop", ("shop",)])
+def test_a_name_that_is_no_text_is_written_as_one(logged, name):
+    """No log call raises for it."""
+    get_logger(name).warning("hello")
+
+    assert [line["logger"] for line in logged.lines] == [str(name)]
+
+
 @pytest.mark.parametrize(("method", "level"), METHODS.items())
 def test_each_method_writes_its_level(logged, log, method, level):
     """The names are those that structlog and logging have."""

@@ -347,6 +347,77 @@ def test_a_line_that_is_ready_is_the_one_that_is_made_with_care(logged, observer
     assert max(map(len, logged.raw.splitlines(keepends=True))) <= 16_000
 
 
+def any_message(**facts):
+    """Work on a message of which something is unusual."""
+
+    def serve():
+        make, *names = facts.get("make", (conventions.consumer, "kafka", "orders"))
+        work = make(*names, carrier={"traceparent": PARENT} if facts.get("parent") else {})
+        observation.start(work)
+        work.labels.update(facts.get("labels", {}))
+        work.attributes.update(facts.get("attributes", {}))
+        work.known_ages = facts.get("ages", (0.1234567, 12.5))
+        context.bind(**facts.get("bound", {}))
+        unit = work.context.unit
+        unit.call_count, unit.call_seconds = facts.get("calls", (0, 0.0))
+        unit.sent_to = facts.get("sent")
+        for name in ("redelivered", "retried", "dead_lettered", "attempt", "status", "rejected"):
+            if name in facts:
+                setattr(work, name, facts[name])
+        observation.end(work, facts.get("error"))
+
+    return serve
+
+
+TASK = {"make": (conventions.task, "add", "celery", "orders"), "attributes": {"task_id": "t-1"}}
+MESSAGES = {
+    "usual": {},
+    "sent by somebody": {"parent": True, "calls": (3, 0.0123456), "sent": {"kafka:bills": 1}},
+    "without any age": {"ages": (None, None)},
+    "without a birth": {"ages": (0.5, None)},
+    "a task": TASK,
+    "a task that has bound its own ID": TASK | {"bound": {"task_id": "t-1"}},
+    "a task of an ID that is no text": TASK | {"attributes": {"task_id": 7}},
+    "a task of an ID that cannot be encoded": TASK | {"attributes": {"task_id": "\ud800"}},
+    "other attributes": {"attributes": {"a": "b"}},
+    "more attributes": TASK | {"attributes": {"task_id": "t-1", "a": 1}},
+    "come again": {"redelivered": True},
+    "not come again": {"redelivered": False},
+    "to come again": {"retried": True, "attempt": 3},
+    "given up": {"rejected": True, "dead_lettered": True},
+    "with a status": {"status": 200},
+    "with an error": {"error": LookupError("x")},
+    "bound": {"bound": {"order": 7}},
+    "bound by our names": {"bound": {"outcome": "mine", "message_age_ms": 7}},
+    "labels of our names": {"labels": {"level": "a", "password": "c"}},
+    "too long": TASK | {"attributes": {"task_id": "x" * 20_000}},
+}
+
+
+@pytest.mark.parametrize("facts", MESSAGES.values(), ids=MESSAGES)
+def test_a_ready_line_of_a_message_is_the_one_that_is_made_with_care(logged, observer, facts):
+    """In all its fields and their order."""
+    found, orders = both_ways(logged, any_message(**facts))
+
+    assert found[0] == found[1] == found[2]
+    assert orders[0] == orders[1] == orders[2]
+    assert len(logged.lines) == 3
+    assert max(map(len, logged.raw.splitlines(keepends=True))) <= 16_000
+
+
+def test_usual_lines_of_messages_are_ready(logged, observer, monkeypatch):
+    """With their ages, those of their calls and the ID of a task."""
+    monkeypatch.setattr(pipeline, "emit", None)
+    any_message()()
+    any_message(parent=True, calls=(1, 0.1), bound={"order": 7})()
+    any_message(**TASK)()
+
+    assert [line["message_age_ms"] for line in logged.lines] == [123.457] * 3
+    assert [line["end_to_end_age_ms"] for line in logged.lines] == [12_500] * 3
+    assert [line.get("task_id") for line in logged.lines] == [None, None, "t-1"]
+    assert [line.get("order") for line in logged.lines] == [None, 7, None]
+
+
 def test_usual_lines_are_ready(logged, observer, monkeypatch):
     """Those of requests, messages and connections; also where something is bound."""
     monkeypatch.setattr(pipeline, "emit", None)

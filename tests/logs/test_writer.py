@@ -1,5 +1,6 @@
 """How lines are written: at once where the stream takes them, in order, whole, or counted."""
 
+import contextlib
 import errno
 import fcntl
 import gc
@@ -586,3 +587,81 @@ def test_a_file_is_never_taken_for_a_terminal(tmp_path):
     """Only a person reads on a terminal."""
     assert not Writer(str(tmp_path / "log"), MOST).is_terminal
     assert sinks.open_sink("/dev/null").kind is Kind.FILE
+
+
+@contextlib.contextmanager
+def errors_to(made):
+    """Let a pipe be stderr."""
+    kept = os.dup(2)
+    os.dup2(made.write_end, 2)
+    yield
+    os.dup2(kept, 2)
+    os.close(kept)
+
+
+def test_the_end_does_not_wait_for_a_stream_that_stands(pipe, monkeypatch):
+    """As long as it moves it is waited for."""
+    monkeypatch.setattr(writer, "PATIENCE", 0.3)
+    pipe.fill()
+    made = to(pipe)
+    made.write(b"one\n")
+    begun = time.monotonic()
+    made.flush(20)
+    first = time.monotonic() - begun
+    made.flush(20)
+
+    assert 0.2 < first < 10
+    assert time.monotonic() - begun - first < 5
+    assert made.waiting == 4
+
+
+def test_last_words_are_said_on_stderr(pipe):
+    """How many lines are lost there, and what is said then, until the stream goes on."""
+    pipe.fill()
+    made, errors = to(pipe), Pipe()
+    for line in lines(7):
+        made.write(line)
+    with errors_to(errors):
+        made.give_up()
+        made.write(b"spans were lost\n")
+    told = errors.read(b"spans were lost\n")
+    errors.close()
+    os.set_blocking(pipe.read_end, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.read(pipe.read_end, 1 << 16)
+    made.check()
+    made.write(b"last\n")
+
+    assert told == b"spans were lost\n"
+    assert pipe.read() == b"last\n"
+    assert health.lost == {("logs", "stream stalled"): 7}
+    assert made.waiting == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_last_words_do_not_go_back_to_a_full_disk():
+    """It never says that it has no room, so asking it tells nothing."""
+    made, errors = Writer("/dev/full", MOST), Pipe()
+    for line in lines(7):
+        made.write(line)
+    with errors_to(errors):
+        made.give_up()
+        made.check()
+        made.write(b"lines were lost\n")
+    told = errors.read(b"lines were lost\n")
+    errors.close()
+    made.close(0.05)
+
+    assert told == b"lines were lost\n"
+    assert health.lost == {("logs", "stream stalled"): 7}
+
+
+def test_without_anything_waiting_nothing_is_given_up(pipe):
+    """Lines go where they went."""
+    made = to(pipe)
+    made.give_up()
+    made.write(b"last\n")
+
+    assert pipe.read() == b"last\n"
+    assert health.lost == {}

@@ -87,6 +87,15 @@ def test_lists_forgive_spaces_and_empty_items():
     assert parse.names(" a, b ,,c,") == ("a", "b", "c")
 
 
+def test_hosts_are_suffixes_and_networks():
+    """What is meant as a network is one."""
+    text = "shop.example, .internal.shop,10.0.0.0/8,fd00::/8,192.0.2.7"
+    assert parse.hosts(text) == tuple(part.strip() for part in text.split(","))
+    for wrong in ("10.0.0.0/99", "shop.example/x", "shop.example:80", "http://shop"):
+        with pytest.raises(ValueError, match="must be host suffixes or networks"):
+            parse.hosts(f"a.example,{wrong}")
+
+
 @pytest.mark.parametrize("text", ["X-Id\r\nEvil: 1", "X Id", "Ünique", "a:b"])
 def test_a_header_is_a_token(text):
     """A setting cannot smuggle a second header in."""
@@ -140,3 +149,86 @@ def test_a_line_has_room_for_its_fields():
     assert parse.line_size("2 KiB") == 2048
     with pytest.raises(ValueError, match="must be 0, or at least 512 bytes"):
         parse.line_size("3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://z",
+        "https://z:9411/zipkin",
+        "http://ann:p%40@z:1",
+        "http://[::1]:9411",
+        "http://[::1]",
+    ],
+)
+def test_a_server_is_a_url(text):
+    """With a port, a path, who logs in: as the address of any server."""
+    assert parse.url(text + "/") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "z:9411", "ftp://z", "http://", "http:///", "http://z:99999", "http://z:port", "http://:1",
+        "http://[::1", "http://::1", "http://[z]", "http://[::1]x", "http://a b", "http://z\r\n",
+        "http://u@", "http://z?a=b", "http://z:-1",
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_a_server_is_said_at_the_start(text):
+    """Not when the first span is to be sent."""
+    with pytest.raises(ValueError, match="must be a URL"):
+        parse.url(text)
+
+
+def test_where_lines_are_sent_is_a_url():
+    """Who sends there says what else is allowed."""
+    assert parse.destinations("splunk+https://a file:///b") == "splunk+https://a file:///b"
+    with pytest.raises(ValueError, match=r"must be one or more of BACKEND\+SCHEME"):
+        parse.destinations("localhost:9200")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "loki+http://ann:hunter2@host/x?token=hunter2",
+        "http://hunter2@host",
+        "say http://a:b@hunter2@host and http://host?hunter2",
+        ("file:///x", "es+https://:hunter2@host"),
+    ],
+)
+def test_what_is_shown_of_a_url_has_no_secret(value):
+    """Neither user and password nor the query of a URL is for people."""
+    shown = parse.shown(value)
+
+    assert type(shown) is type(value)
+    assert "hunter2" not in str(shown)
+    assert "***" in str(shown)
+
+
+@pytest.mark.parametrize("value", ["plain", "http://host/path", 5, True, None, ("a", "b")])
+def test_what_has_no_secret_is_shown_as_it_is(value):
+    """A value without userinfo and query stays."""
+    assert parse.shown(value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("off", ""), ("0", ""), ("100/10", "100/10"), (" 5 / 2 ", "5/2")]
+)
+def test_a_storm_has_two_numbers(text, value):
+    """How many lines are written first, and which one of the rest."""
+    assert parse.storm(text) == value
+
+
+@pytest.mark.parametrize("text", ["5", "5/", "/5", "0/1", "1/0", "a/b", "1/2/3", "-1/2"])
+def test_another_storm_is_refused(text):
+    """A slip is told with what would be right."""
+    with pytest.raises(ValueError, match="two whole numbers"):
+        parse.storm(text)
+
+
+def test_durable_loggers_have_names():
+    """One of them may wait where the spool is full."""
+    assert parse.durable("audit, shop.orders=wait") == ("audit", "shop.orders=wait")
+    for text in ("=wait", "audit=yes"):
+        with pytest.raises(ValueError, match="must be names of loggers"):
+            parse.durable(text)

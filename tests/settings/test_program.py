@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obskit.settings import LAUNCH, Launch, kubernetes, launch, program_name, stream_name
+from obskit.settings import (
+    LAUNCH,
+    Launch,
+    google_project,
+    kubernetes,
+    launch,
+    program_name,
+    stream_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +89,9 @@ def test_the_downward_api_is_read():
     }
     found = kubernetes({"NODE_NAME": "n1", "POD_NAMESPACE": "prod", "POD_NAME": "shop-1"})
     assert list(found.items()) == [("pod", "shop-1"), ("namespace", "prod"), ("node", "n1")]
+
+
+def test_the_project_of_google_is_read():
+    """Traces have its name in theirs."""
+    assert google_project({}) == ""
+    assert google_project({"GOOGLE_CLOUD_PROJECT": "shop-prod"}) == "shop-prod"

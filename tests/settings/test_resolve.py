@@ -96,6 +96,31 @@ def test_a_broken_file_is_reported(folder):
     assert settings.problems[0].startswith(f"{folder / 'obskit.toml'} is not valid TOML")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "problems"),
+    [
+        ("pyproject.toml", "[[tool]]\nx = 1  # [tool.obskit]\n", 0),
+        ("pyproject.toml", "tool = 1  # [tool.obskit]\n", 0),
+        ("pyproject.toml", "[tool]\nobskit = 1  # [tool.obskit]\n", 0),
+        ("obskit.toml", "a = " + 100_000 * "[", 1),
+    ],
+)
+def test_a_file_of_another_shape_stops_nothing(folder, name, text, problems):
+    """Whatever stands where a table should, and however deep."""
+    folder.joinpath(name).write_text(text)
+    settings = resolve({}, {}, folder)
+
+    assert settings.log_level == "INFO"
+    assert len(settings.problems) == problems
+
+
+def test_a_network_that_is_none_is_reported(folder):
+    """It would be a host that nobody has."""
+    [problem] = resolve({"internal_hosts": ["10.0.0.0/99"]}, {}, folder).problems
+
+    assert problem.startswith("OBSKIT_INTERNAL_HOSTS='10.0.0.0/99' must be host suffixes")
+
+
 def test_unknown_settings_in_a_file_are_reported(folder):
     """A file is checked like the rest."""
     folder.joinpath("obskit.toml").write_text('log-level = "DEBUG"\nredact = ["iban", "vat"]\n')

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from obskit.context import Context
+from obskit.logs import kinds
 from obskit.logs.formats import json
 from obskit.logs.line import has_strange_number, is_plain
-
-SCALARS = {str, int, float, bool, type(None)}
 
 # The constant part of the lines of the process that it was made in, what follows on those of
 # the unit of work, the mark of a synthetic operation, the same with the bound fields, and the
@@ -54,7 +53,7 @@ def outside(process: str) -> Rendered:
 
 def _ready(bound: dict[str, Any]) -> str | None:
     """Return bound fields as JSON; None where each line must look at them anew."""
-    if not (SCALARS.issuperset(map(type, bound.values())) and all(map(is_plain, bound))):
+    if not (all(map(is_plain, bound)) and kinds.agree(bound)):
         return None
     try:
         body = json.dumps(bound).decode()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from obskit.logs import frames
 from obskit.logs.shortening import shorten
 from obskit.record import Record
+from obskit.urls import masked
 
 if TYPE_CHECKING:
     from obskit.logs.printed import Printed
@@ -150,7 +151,7 @@ def _details(error: BaseException) -> Iterator[str]:
     notes = getattr(error, "__notes__", None)
     if isinstance(notes, (list, tuple)):
         for note in notes[:MOST_NOTES]:
-            yield "  note: " + "\n    ".join(_safely(note)[:LONGEST_HEADER].splitlines())
+            yield "  note: " + "\n    ".join(masked(_safely(note)[:LONGEST_HEADER]).splitlines())
     if isinstance(error, SyntaxError) and isinstance(error.text, str):
         where = f"{_safely(error.filename)}:{_safely(error.lineno)}"
         yield f"  {where}: {error.text.strip()[:NESTED_SYNTAX]}"
@@ -169,7 +170,7 @@ def _message(error: BaseException) -> str:
     message = _safely(error)
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[:LONGEST_MESSAGE]} ... ({len(message)} characters)"
-    return message
+    return masked(message)
 
 
 def _safely(value: object) -> str:
@@ -209,7 +210,7 @@ def _of_printed(printed: Printed) -> Description:
     marks: list[str] = []
     _write_printed(printed, lines, marks, "")
     last = printed.links[-1]
-    return Description(last.type, last.message, _fingerprint(*marks), "\n".join(lines))
+    return Description(last.type, masked(last.message), _fingerprint(*marks), "\n".join(lines))
 
 
 def _write_printed(printed: Printed, lines: list[str], marks: list[str], label: str) -> None:
@@ -222,6 +223,6 @@ def _write_printed(printed: Printed, lines: list[str], marks: list[str], label: 
         marks += trail.identities
         mark = f"[{label}] " if label else ""
         how = {"cause": CAUSED, "context": DURING}.get(link.how, "")
-        lines.append(mark + header(how, link.type, link.message))
+        lines.append(mark + header(how, link.type, masked(link.message)))
         if trail.text:
             lines.append(trail.text)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit import health
+
+if TYPE_CHECKING:
+    from obskit.logs.held import Watch
 
 MOST_NAMES = 10_000
 NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 # What these say at INFO about each call, or at length about each connection, is on spans and in
 # metrics.
-OBSERVED = {"httpx": ("httpx", "httpcore"), "pika": ("pika",)}
+OBSERVED = {"httpx": ("httpx", "httpcore"), "pika": ("pika",), "urllib3": ("urllib3",)}
 """By library that obskit observes: the loggers that need WARNING unless somebody says else."""
 
 
@@ -24,6 +27,9 @@ class Threshold:
     def __init__(self, level: int) -> None:
         self.level = level
 
+
+watch: Watch | None = None
+"""Takes lines below the level of their loggers; None while nobody has a use for any."""
 
 _thresholds: dict[str, Threshold] = {}
 _root = 0
@@ -185,6 +191,11 @@ def _level_of(name: str) -> int:
 def enabled(logger: str, level: int) -> bool:
     """Tell whether *logger* writes lines of *level*."""
     return level >= of(logger).level
+
+
+def wanted() -> bool:
+    """Tell whether lines below the level have a use for what this task works at."""
+    return watch is not None and watch.wants()
 
 
 def call(level: int, name: str) -> None:

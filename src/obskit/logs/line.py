@@ -38,11 +38,12 @@ def carefully(
     stack: str | None,
 ) -> tuple[str, dict[str, Any]]:
     """Return message and fields, bound ones included, made of what JSON has."""
+    from obskit.logs import kinds
     from obskit.logs.rendering import Careful
 
     careful = Careful()
     bound = here.fields if here is not None else {}
-    values = careful.fields({**bound, **given} if bound else given, RESERVED)
+    values = kinds.apart(careful.fields({**bound, **given} if bound else given, RESERVED))
     words = careful.text(message)
     if stack is not None:
         if "stack" in values:

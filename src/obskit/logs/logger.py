@@ -28,8 +28,8 @@ def get_logger(name: str | None = None, /, **fields: Any) -> Logger:
         fields: What each line of this logger carries.
     """
     if name is None:
-        name = str(sys._getframe(1).f_globals.get("__name__", "root"))
-    return Logger(name, fields)
+        name = sys._getframe(1).f_globals.get("__name__", "root")
+    return Logger(name if isinstance(name, str) else str(name), fields)
 
 
 def _method(level: int) -> Log:
@@ -37,7 +37,12 @@ def _method(level: int) -> Log:
 
     def log(self: Logger, message: object = None, /, *args: Any, **fields: Any) -> None:
         if level < self._threshold.level:
-            return
+            watch = levels.watch
+            if watch is None or not watch.wants():
+                return
+            emit = watch.take
+        else:
+            emit = _emit
         try:
             if (
                 args
@@ -46,9 +51,9 @@ def _method(level: int) -> Log:
                 or "exc_info" in fields
                 or "stack_info" in fields
             ):
-                _log(self, level, message, args, fields)
+                _log(self, level, message, args, fields, emit)
             else:
-                _emit(level, self.name, message, fields)
+                emit(level, self.name, message, fields)
         except Exception as error:
             try:
                 contain(error)
@@ -68,15 +73,21 @@ def _async_method(level: int) -> Callable[..., Any]:
     return alog
 
 
-_emit = pipeline.emit
+_emit: Log = pipeline.emit
 
 
 def _log(
-    logger: Logger, level: int, message: object, args: tuple[Any, ...], fields: dict[str, Any]
+    logger: Logger,
+    level: int,
+    message: object,
+    args: tuple[Any, ...],
+    fields: dict[str, Any],
+    emit: Log,
 ) -> None:
     """Log what needs a second look: bound fields, arguments, an exception, a stack."""
     if message is None:
         message = fields.pop("event", "")
+    template = message
     if args:
         message = _merged(message, args, fields)
     error = None
@@ -90,7 +101,7 @@ def _log(
         stack = "".join(traceback.format_stack(sys._getframe(2))).rstrip()
     if logger._context:
         fields = {**logger._context, **fields}
-    _emit(level, logger.name, message, fields, error=error, stack=stack)
+    emit(level, logger.name, message, fields, template, error=error, stack=stack)
 
 
 def _merged(message: object, args: tuple[Any, ...], fields: dict[str, Any]) -> object:
@@ -160,7 +171,7 @@ class Logger:
 
     def exception(self, message: object = None, /, *args: Any, **fields: Any) -> None:
         """Log an error with the exception that is being handled, or with ``exc_info``."""
-        if self._threshold.level <= ERROR:
+        if self._threshold.level <= ERROR or levels.wanted():
             fields.setdefault("exc_info", True)
             self.error(message, *args, **fields)
 
@@ -171,10 +182,14 @@ class Logger:
     def log(self, level: int | str, message: object = None, /, *args: Any, **fields: Any) -> None:
         """Log at a level given by number or name."""
         number = levels.number(level)
+        emit: Log = _emit
         if number < self._threshold.level:
-            return
+            watch = levels.watch
+            if watch is None or not watch.wants():
+                return
+            emit = watch.take
         try:
-            _log(self, number, message, args, fields)
+            _log(self, number, message, args, fields, emit)
         except Exception as error:
             try:
                 contain(error)
@@ -189,8 +204,8 @@ class Logger:
         self.log(level, message, *args, **fields)
 
     def is_enabled_for(self, level: int) -> bool:
-        """Tell whether lines of *level* are written."""
-        return level >= self._threshold.level
+        """Tell whether lines of *level* are written, or kept for when they are needed."""
+        return level >= self._threshold.level or levels.wanted()
 
     isEnabledFor = is_enabled_for  # noqa: N815 - as in logging
 

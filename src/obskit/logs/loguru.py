@@ -47,7 +47,7 @@ def _emitting(previous: Callable[..., None], streams: Any) -> Callable[..., None
         try:
             if _is_wanted(self, record):
                 record[MARK] = True
-                _write(record)
+                _write(record, _is_default(self))
             done = not pipeline.is_beside()
         except Exception as error:
             health.internal_error("logs.loguru", error)
@@ -63,19 +63,26 @@ def _is_wanted(handler: Any, record: Any) -> bool:
     level = record["level"].no
     if MARK in record or passing.get() or handler._stopped or handler._levelno > level:
         return False
-    if handler._id == DEFAULT_SINK and handler._levelno == DEFAULT_LEVEL:
+    if _is_default(handler):
         # Nobody has said which levels are wanted here.
-        if not pipeline.enabled(_name(record), level):
+        if not pipeline.enabled(_name(record), level) and not levels.wanted():
             return False
     return handler._filter is None or bool(handler._filter(record))
 
 
-def _write(record: Any) -> None:
-    level, exception = record["level"], record["exception"]
+def _is_default(handler: Any) -> bool:
+    return bool(handler._id == DEFAULT_SINK and handler._levelno == DEFAULT_LEVEL)
+
+
+def _write(record: Any, by_default: bool) -> None:
+    level, exception, name = record["level"], record["exception"], _name(record)
     levels.call(level.no, level.name)
-    pipeline.emit(
+    emit, watch = pipeline.emit, levels.watch
+    if watch is not None and by_default and not pipeline.enabled(name, level.no):
+        emit = watch.take
+    emit(
         level.no,
-        _name(record),
+        name,
         record["message"],
         record["extra"],
         error=None if exception is None else exception.value,

@@ -11,6 +11,19 @@ from obskit import health
 LOGGER, WARNING = "obskit", 30
 # Not more often than this, however often it happens.
 SILENT_SECONDS = 10.0
+LOST = ("logs", "internal error")
+
+
+def contain(fault: Exception) -> None:
+    """Count a line that an error of ours has cost; never raises if there is room for one call."""
+    before = health.lost.get(LOST, 0)
+    try:
+        health.lose(*LOST)
+        health.internal_error("logs.pipeline", fault)
+    except Exception:
+        # At the end of the stack's space nothing more can be called.
+        if health.lost.get(LOST, 0) == before:
+            health.lost[LOST] = before + 1
 
 
 class Losses:

@@ -9,25 +9,25 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from obskit import clock, context, health
-from obskit import settings as settings_
 from obskit.context import Context
-from obskit.logs import levels, redaction
+from obskit.logs import kinds, levels, redaction
 from obskit.logs.bare import by_logging
 from obskit.logs.facts import facts
+from obskit.logs.formats import UNLIMITED
 from obskit.logs.levels import enabled as enabled
-from obskit.logs.line import Error, about, carefully, described, has_strange_number, is_plain
+from obskit.logs.line import Error, about, carefully, described, has_strange_number
+from obskit.logs.losses import LOST as LOST
+from obskit.logs.losses import contain as contain
 
 if TYPE_CHECKING:
     from obskit.logs.constant import Rendered
+    from obskit.logs.storm import Gate
     from obskit.logs.writer import Writer
     from obskit.settings import Settings
 
-MOST_NAMES = 4096
 SHUTDOWN_SECONDS = 1.0
-UNLIMITED = 2**62
+WARNING = 30
 _stream_of = attrgetter("log_stream", "log_queue", "log_line")
-_SCALARS = {str, int, float, bool, type(None)}
-LOST = ("logs", "internal error")
 
 _get = context.get
 _tick = clock.fields
@@ -45,21 +45,22 @@ _longest = 0
 _offset = 0
 _process = ""
 _outside: Rendered = (_process, "", "", "", frozenset())
-# Names of fields that are neither reserved nor secret.
-_plain: set[str] = set()
+_shape = kinds.shapes.get
 _settings: Settings | None = None
+_tap: Callable[[bytes], None] | None = None
+
+gate: Gate | None = None
+"""Says of each line whether it is written, and with which fields; None for all as they are."""
+on_error: Callable[[Context | None, str, str], None] | None = None
+"""Hears of each exception on a line of WARNING or above: context, type and fingerprint."""
+each_tenth: Callable[[], None] | None = None
+"""Is called in each tenth of a second in which there are lines."""
 
 
 def emit(
-    level: int,
-    logger: str,
-    message: object,
-    fields: Mapping[str, Any],
-    *,
-    error: Error | None = None,
-    stack: str | None = None,
-    when_ns: int | None = None,
-) -> None:
+    level: int, logger: str, message: object, fields: Mapping[str, Any], template: object = None,
+    *, error: Error | None = None, stack: str | None = None, when_ns: int | None = None,
+) -> None:  # fmt: skip
     """Write one line. Never raises; what cannot be written is counted.
 
     Args:
@@ -67,6 +68,7 @@ def emit(
         logger: Name of the logger.
         message: What happened; anything but text is converted.
         fields: The user's fields; not changed.
+        template: What the message was made of, where that is something else.
         error: An exception, or the description of one.
         stack: Where the line was logged from, if that was asked for.
         when_ns: When it happened, in nanoseconds since 1970; now by default.
@@ -74,30 +76,34 @@ def emit(
     try:
         if _writer is None:
             return by_logging(level, logger, message, fields, error, stack)
+        if gate is not None:
+            passed = gate(level, logger, message if template is None else template, fields)
+            if passed is None:
+                return None
+            fields = passed
         here = _get()
         rendered = _outside if here is None else here.rendered
         if rendered is None or rendered[0] is not _process:
             rendered = _render(here, _process)
         process, unit, synthetic, after, names = rendered
         body = b""
-        if (
-            type(message) is str
-            and error is None
-            and stack is None
-            and _plain.issuperset(fields)
-            and _SCALARS.issuperset(map(type, fields.values()))
-            and (not names or names.isdisjoint(fields))
-        ):
-            try:
+        try:
+            if (
+                type(message) is str
+                and error is None
+                and stack is None
+                and (floats := _shape(shape := (*fields, *map(type, fields.values())))) is not None
+                and (not names or names.isdisjoint(fields))
+            ):
                 text, body = _dumps(message), _dumps(fields, None, _newline)
-            except Exception:
-                body = b""
-        if not body or (b"null" in body and has_strange_number(fields)):
+        except Exception:
+            body = b""
+        if not body or (floats and b"null" in body and has_strange_number(fields)):
             return _slowly(here, rendered, level, logger, message, fields, error, stack, when_ns)
         micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
         tenth = micros // 100_000
         head = f"{_prefixes[tenth]}{micros - tenth * 100_000:05d}{_after_time[level]}".encode()
-        origin, comma = _loggers[logger], "" if body == b"{}\n" else ","
+        origin, comma = _loggers[logger], "," if shape else ""
         # The number is taken last: a line that has one is written or counted.
         clocks = _tick()
         place = f"{origin}{process}{unit}{clocks}{after}{comma}".encode()
@@ -152,46 +158,43 @@ def emit_ready(start: str, body: str, names: frozenset[str]) -> bool:
 
 
 def _slowly(
-    here: Context | None,
-    rendered: Rendered,
-    level: int,
-    logger: str,
-    message: Any,
-    fields: Mapping[str, Any],
-    error: Error | None,
-    stack: str | None,
-    when_ns: int | None,
-) -> None:
+    here: Context | None, rendered: Rendered, level: int, logger: str, message: Any,
+    fields: Mapping[str, Any], error: Error | None, stack: str | None, when_ns: int | None,
+    clocks: str | None = None,
+) -> None:  # fmt: skip
     """Write a line that has an error or a stack, or of whose values some are not plain."""
     process, unit, synthetic, after, names = rendered
     values, text, body = None, b"", b""
-    if (
-        error is not None
-        and type(message) is str
-        and stack is None
-        and _plain.issuperset(fields)
-        and _SCALARS.issuperset(map(type, fields.values()))
-        and (not names or names.isdisjoint(fields))
-    ):
-        try:
+    if error is not None:
+        error = described(error)
+        if on_error is not None and level >= WARNING:
+            on_error(here, error.type, error.fingerprint)
+    try:
+        if (
+            error is not None
+            and type(message) is str
+            and stack is None
+            and _shape((*fields, *map(type, fields.values()))) is not None
+            and (not names or names.isdisjoint(fields))
+        ):
             text, body = _dumps(message), _dumps(fields, None, _newline)
             if body.find(b"null") > 0 and has_strange_number(fields):
                 body = b""
             else:
-                error = described(error)
                 body = _behind(body, about(error))
-        except Exception:
-            body = b""
+    except Exception:
+        body = b""
     if not body:
         message, values = carefully(here, message, fields, error, stack)
         text, body = _dumps(message), _dumps(values, None, _newline)
-        _learn(fields)
+        kinds.learn(fields)
         after = synthetic
     micros = ((_time_ns() if when_ns is None else when_ns) + _offset) // 1000
     tenth = micros // 100_000
     head = f"{_prefixes[tenth]}{micros - tenth * 100_000:05d}{_after_time[level]}".encode()
     before = f"{_loggers[logger]}{process}{unit}"
-    clocks = _tick()
+    if clocks is None:
+        clocks = _tick()
     place = f"{before}{clocks}{after}{',' if len(body) > 3 else ''}".encode()
     line = b"".join((head, text, place, body[1:]))
     if len(line) > _longest:
@@ -200,30 +203,11 @@ def _slowly(
     _write(line)
 
 
-def _learn(fields: Mapping[str, Any]) -> None:
-    """Remember names that may be written as they are."""
-    if len(_plain) >= MOST_NAMES:
-        _plain.clear()
-    _plain.update(name for name in fields if type(name) is str and is_plain(name))
-
-
 def _shortened(here: Context | None, *parts: Any) -> bytes:
     """Return the line with its values so short that it fits."""
     from obskit.logs import budget
 
     return budget.line(_longest, here, *parts)
-
-
-def contain(fault: Exception) -> None:
-    """Count a line that an error of ours has cost; never raises if there is room for one call."""
-    before = health.lost.get(LOST, 0)
-    try:
-        health.lose(*LOST)
-        health.internal_error("logs.pipeline", fault)
-    except Exception:
-        # At the end of the stack's space nothing more can be called.
-        if health.lost.get(LOST, 0) == before:
-            health.lost[LOST] = before + 1
 
 
 def configure(settings: Settings) -> None:
@@ -235,7 +219,7 @@ def configure(settings: Settings) -> None:
     from obskit.logs.writer import Writer
 
     redaction.configure(settings.redact)
-    _plain.clear()
+    kinds.configure(settings.field_types)
     previous, before = _writer, _settings
     if previous is None or before is None or _stream_of(before) != _stream_of(settings):
         writer = Writer(settings.log_stream, settings.log_queue, settings.log_line)
@@ -256,19 +240,23 @@ def configure(settings: Settings) -> None:
 
 
 def _aim(settings: Settings, writer: Writer) -> None:
-    """Send lines to *writer*, in the form that suits who reads them."""
+    """Send lines to *writer*, in the form that suits who reads them, and to who taps them."""
     global _write, _longest
-    if settings.log_format == "console" or (not settings.log_format and writer.is_terminal):
-        from obskit.logs.formats import console, json
+    from obskit.logs import formats
 
-        render = console.renderer(settings_.colours(writer.is_terminal))
+    _write, _longest = formats.chosen(settings.log_format, writer)
+    if _tap is not None:
+        from obskit.logs.tap import both
 
-        def write(line: bytes) -> None:
-            writer.write(render(json.loads(line)).encode("utf-8", "backslashreplace"))
+        _write = both(_tap, _write)
 
-        _write, _longest = write, UNLIMITED
-    else:
-        _write, _longest = writer.write, writer.longest
+
+def tap(take: Callable[[bytes], None] | None) -> None:
+    """Hand each line to *take*, as JSON, before it is written; None for nobody."""
+    global _tap
+    _tap = take
+    if _writer is not None and _settings is not None:
+        _aim(_settings, _writer)
 
 
 def divert(descriptor: int) -> None:
@@ -293,7 +281,7 @@ def is_beside() -> bool:
 
 
 def is_json() -> bool:
-    """Tell whether lines are written as JSON, and not for people."""
+    """Tell whether lines are written for machines, and not for people."""
     return _writer is not None and _longest != UNLIMITED
 
 
@@ -307,6 +295,8 @@ def _prefix(tenth: int) -> str:
         _writer.check()
         if _longest != UNLIMITED:
             _longest = _writer.longest
+    if each_tenth is not None:
+        each_tenth()
     second = time.gmtime(tenth // 10)
     return time.strftime('{"timestamp":"%Y-%m-%dT%H:%M:%S.', second) + str(tenth % 10)
 
@@ -333,11 +323,19 @@ def shutdown(timeout: float) -> None:
         _writer.flush(timeout)
 
 
+def give_up() -> None:
+    """Say on stderr what is lost with a stream that takes no lines, since the process ends."""
+    if _writer is not None:
+        _writer.give_up()
+
+
 def undo() -> None:
     """Leave the lines to `logging` again."""
-    global _writer, _settings
+    global _writer, _settings, on_error
+    on_error = None
     shutdown(SHUTDOWN_SECONDS)
     writer, _writer, _settings = _writer, None, None
     levels.forget()
+    kinds.forget()
     if writer is not None:
         writer.close(SHUTDOWN_SECONDS)

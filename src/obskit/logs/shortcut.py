@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from obskit.logs import pipeline, stdlib
+from obskit.logs import levels, pipeline, stdlib
 
 # What a logger has by itself: whoever has put more there has something in mind.
 _ATTRIBUTES = len(vars(logging.getLogger("obskit")))
@@ -61,15 +61,9 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
     emit, is_on, standard, made = pipeline.emit, pipeline.is_on, stdlib.STANDARD, record.__init__
 
     def _log(
-        self: logging.Logger,
-        level: int,
-        msg: Any,
-        args: Any,
-        exc_info: Any = None,
-        extra: Any = None,
-        stack_info: bool = False,
-        stacklevel: int = 1,
-    ) -> None:
+        self: logging.Logger, level: int, msg: Any, args: Any, exc_info: Any = None,
+        extra: Any = None, stack_info: bool = False, stacklevel: int = 1,
+    ) -> None:  # fmt: skip
         text = None
         try:
             if (
@@ -96,10 +90,16 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
                         msg, args, text = text, (), None
         except Exception:
             text = None
-        if text is None:
+        watch = levels.watch
+        if watch is not None and watch.is_below(self, level):
+            if text is not None:
+                watch.take(level, self.name, text, extra or {}, msg)
+            else:
+                watch.log(self, level, msg, args, exc_info, extra, stack_info)
+        elif text is None:
             previous(self, level, msg, args, exc_info, extra, stack_info, stacklevel)
         else:
-            emit(level, self.name, text, extra or {})
+            emit(level, self.name, text, extra or {}, msg)
 
     # Whoever looks for the caller passes over frames of this file.
     there = logging.addLevelName.__code__.co_filename

@@ -56,6 +56,11 @@ class Sink:
         """Whether a write can be asked not to wait, without changing the descriptor for others."""
         return self.kind in (Kind.PIPE, Kind.SOCKET)
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether it has room again; of a full disk nobody can tell."""
+        return self.can_stall and is_writable(self.descriptor, 0)
+
     def renew(self) -> bool:
         """Follow a file that was moved, or a descriptor that was redirected; tell if it was."""
         if self.kind is Kind.CLOSED:

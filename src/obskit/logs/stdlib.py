@@ -179,7 +179,8 @@ def take(record: logging.LogRecord) -> None:
 
 def _write(record: logging.LogRecord) -> None:
     level, name, message, fields, error, stack, when_ns = read(record)
-    pipeline.emit(level, name, message, fields, error=error, stack=stack, when_ns=when_ns)
+    template = None if isinstance(record.msg, (Event, dict)) else record.msg
+    pipeline.emit(level, name, message, fields, template, error=error, stack=stack, when_ns=when_ns)
 
 
 Told = tuple[int, str, str, dict[str, Any], "BaseException | Description | None", "str | None", int]

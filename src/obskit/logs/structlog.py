@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from obskit.logs import consoles, events, pipeline
+from obskit.logs import consoles, events, levels, pipeline
 from obskit.logs.stdlib import MADE, Event, text_of
 
 PRINTING = ("PrintLogger", "WriteLogger", "BytesLogger")
@@ -107,7 +107,10 @@ class _Steps:
     def is_unwanted(self, logger: Any, method: str) -> bool:
         """Tell whether the level is too low, where the application has configured nothing."""
         level = events.LEVELS.get(method, logging.INFO)
-        return not self._is_configured() and not pipeline.enabled(self._name_of(logger), level)
+        return self._is_below(self._name_of(logger), level) and not levels.wanted()
+
+    def _is_below(self, name: str, level: int) -> bool:
+        return not self._is_configured() and not pipeline.enabled(name, level)
 
     def passed(self, event: Mapping[str, Any], method: str) -> BaseException | None:
         """Return the exception of the event, before a processor makes text of it."""
@@ -133,9 +136,12 @@ class _Steps:
         if isinstance(logger, logging.Logger):
             return _for_logging(made, event)
         level = events.LEVELS.get(method, logging.INFO) if event.level is None else event.level
-        pipeline.emit(
+        name, emit, watch = event.logger or self._name_of(logger), pipeline.emit, levels.watch
+        if watch is not None and self._is_below(name, level):
+            emit = watch.take
+        emit(
             level,
-            event.logger or self._name_of(logger),
+            name,
             event.message,
             event.fields,
             error=event.error,

@@ -9,7 +9,7 @@ from obskit.context import Unit
 from obskit.logs import exceptions, levels, pipeline
 from obskit.logs.formats import json
 from obskit.logs.line import is_plain
-from obskit.observation import Kind, Message, Observation, dependency
+from obskit.observation import Kind, Message, Observation, dependency, failure
 
 LOGGER = "obskit.summary"
 INFO, WARNING, ERROR = 20, 30, 40
@@ -30,7 +30,8 @@ LEVELS = {
 MOST_SHAPES = 1024
 ON_EACH = (
     "client_correlation_id", "parent_span_id", "url_path", "duration_ms", "calls", "calls_ms",
-    "messaging_sent_to", "messaging_sent", "answered_as",
+    "messaging_sent_to", "messaging_sent", "answered_as", "task_id", "message_age_ms",
+    "end_to_end_age_ms",
 )  # fmt: skip
 
 _dumps = json.dumps
@@ -54,7 +55,7 @@ class Summary:
 
     __slots__ = ("_shapes",)
 
-    hears_starts = False
+    hears_starts = hears_steps = False
 
     def __init__(self) -> None:
         self._shapes: dict[Any, Shape] = {}
@@ -77,6 +78,9 @@ class Summary:
         if observation.error is not None or (unit.fields and not _is_on_each_line(unit.fields)):
             _end_with_care(observation, unit)
             return
+        if observation.kind is _CONSUMER and isinstance(observation, Message):
+            self._end_message(observation, unit)
+            return
         try:
             status, labels, about = observation.status, observation.labels, observation.attributes
             key: Any
@@ -98,9 +102,7 @@ class Summary:
                     return
                 path = f'"url_path":{_dumps(text).decode()},'
             if calls:
-                more = f',"calls_ms":{round(unit.call_seconds * 1000, 3)}'
-                if unit.sent_to or unit.answered_as:
-                    more += "," + _dumps(_reached(unit)).decode()[1:-1]
+                more = _more(unit)
         except Exception:
             # Something is no text, or no text that can be encoded.
             _end_with_care(observation, unit)
@@ -110,20 +112,60 @@ class Summary:
         if not (start and pipeline.emit_ready(start, body, names)):
             _end_with_care(observation, unit)
 
+    def _end_message(self, message: Message, unit: Unit) -> None:
+        """Write the line of *message*, as `end` does that of a request."""
+        try:
+            outcome, about, labels = message.outcome, message.attributes, message.labels
+            if (
+                message.redelivered or message.retried or message.dead_lettered
+                or message.attempt > 1 or message.status is not None
+            ):  # fmt: skip
+                _end_with_care(message, unit)
+                return
+            key = (message.protocol, outcome, *labels, *labels.values())
+            start, fixed, end, names = self._shapes.get(key) or self._shape(key, message)
+            parent, calls = unit.parent_span_id, unit.call_count
+            first = "" if parent is None else f'"parent_span_id":"{parent}",'
+            if about:
+                [(name, text)] = about.items()
+                if type(text) is not str or name != "task_id":
+                    _end_with_care(message, unit)
+                    return
+                fixed += f'"task_id":{_dumps(text).decode()},'
+            age, since_birth = message.known_ages or message.ages()
+            more = f',"calls":{calls}'
+            if calls:
+                more += _more(unit)
+            if since_birth is not None:
+                more = f',"end_to_end_age_ms":{round(since_birth * 1e6) / 1000}{more}'
+            if age is not None:
+                more = f',"message_age_ms":{round(age * 1e6) / 1000}{more}'
+        except Exception:
+            # Something is no text, or no text that can be encoded.
+            _end_with_care(message, unit)
+            return
+        body = f"{first}{fixed}{end}{message.duration_ns // 1000 / 1000}{more}"
+        if not (start and pipeline.emit_ready(start, body, names)):
+            _end_with_care(message, unit)
+
     def _shape(self, key: Any, observation: Observation) -> Shape:
         """Make and keep what lines like that of *observation* have in common."""
-        if key is None:
-            return NO_SHAPE
         if len(self._shapes) >= MOST_SHAPES:
             self._shapes.clear()
         shape = self._shapes[key] = _shape(observation)
         return shape
 
 
+def _more(unit: Unit) -> str:
+    """Return what there is to say of the calls of *unit* beside their number, as JSON."""
+    more = f',"calls_ms":{round(unit.call_seconds * 1e6) / 1000}'
+    if unit.sent_to or unit.answered_as:
+        more += "," + _dumps(_reached(unit)).decode()[1:-1]
+    return more
+
+
 def _key(observation: Observation) -> Any:
     """Return what tells apart observations of different shapes."""
-    if isinstance(observation, Message) and observation.told():
-        return None
     about = observation.kind, observation.protocol, observation.outcome, observation.status
     return (*about, *observation.labels.items())
 
@@ -203,7 +245,7 @@ def _facts(observation: Observation, unit: Unit) -> dict[str, Any]:
         facts |= observation.told()
     facts["calls"] = unit.call_count
     if unit.call_count:
-        facts["calls_ms"] = round(unit.call_seconds * 1000, 3)
+        facts["calls_ms"] = round(unit.call_seconds * 1e6) / 1000
         facts |= _reached(unit)
     return facts
 
@@ -229,5 +271,5 @@ def _add_bound(facts: dict[str, Any], bound: dict[str, Any]) -> None:
 
 def _described(observation: Observation, error: BaseException) -> exceptions.Description:
     """Describe *error*; the stack is on the line of the server, which nobody else has."""
-    described = exceptions.describe(error)
+    described: exceptions.Description = failure.of(observation) or exceptions.describe(error)
     return described._replace(stack="") if observation.kind is _SERVER else described

@@ -15,7 +15,7 @@ from collections import deque
 from time import monotonic, sleep
 from typing import Any
 
-from obskit import health
+from obskit import health, signals
 from obskit.logs import sinks
 from obskit.logs.losses import Losses
 from obskit.logs.sinks import PIPE_BUF, Kind
@@ -27,6 +27,8 @@ POLL_MILLISECONDS = 100
 # So long a line waits where no thread can be started, at the end of the interpreter.
 LAST_SECONDS = 0.5
 MOST_AT_ONCE = 64
+# A stream that takes nothing for so long is not waited for at the end; a moment it always has.
+PATIENCE, MOMENT = 2.0, 0.1
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STALLS = frozenset({errno.EAGAIN, errno.ENOBUFS}) | _FULL
@@ -52,6 +54,7 @@ class Writer:
         self._longest = longest
         self._given_back = False
         self._sink = sinks.open_sink(stream)
+        self._stalled: sinks.Sink | None = None
         self.renew()
         self._look()
         _writers.append(self)
@@ -60,13 +63,12 @@ class Writer:
         """Begin without lines and without locks that somebody may hold, as a child must."""
         self._lock = threading.RLock()
         self._queue: deque[bytes] = deque()
-        self._added = 0
-        self._taken = 0
+        self._added = self._taken = 0
         self._draining = False
         self._busy = False
         # Whether the first line in the queue is begun, and whether one stands there unfinished.
-        self._begun = False
-        self._torn = False
+        self._begun = self._torn = False
+        self._moved_at = 0.0
         self._losses = Losses()
 
     def _look(self) -> None:
@@ -130,7 +132,10 @@ class Writer:
                 if self._most:
                     self._write_or_keep(line)
                 else:
-                    self._write_patiently(line)
+                    # However long it takes; also what a signal handler logs meanwhile.
+                    self._keep(line)
+                    while self._queue:
+                        self._drain_some(None)
             finally:
                 self._busy = False
 
@@ -150,12 +155,6 @@ class Writer:
             return
         if written < len(line):
             self._keep(line[written:], begun=True)
-
-    def _write_patiently(self, line: bytes) -> None:
-        """Write *line*, and what a signal handler logs meanwhile, however long it takes."""
-        self._keep(line)
-        while self._queue:
-            self._drain_some(None)
 
     def _refused(self, line: bytes, error: OSError) -> None:
         if error.errno in _STALLS:
@@ -180,6 +179,8 @@ class Writer:
     def _keep(self, line: bytes, *, begun: bool = False) -> None:
         """Put *line* in the queue, in front if the beginning of it is written already."""
         with self._lock:
+            if not self._queue:
+                self._moved_at = monotonic()
             if begun:
                 self._begun = True
                 self._queue.appendleft(line)
@@ -196,10 +197,11 @@ class Writer:
             _thread.start_new_thread(self._drain, ())
         except RuntimeError:  # at the end of the interpreter, or at the limit of threads
             self._draining = False
-            self._drain_until(monotonic() + LAST_SECONDS)
+            self._drain_here(monotonic(), LAST_SECONDS)
 
     def _drain(self) -> None:
         """Write what waits; end when nothing has waited for a while."""
+        signals.leave()
         idle = 0.0
         try:
             while True:
@@ -260,6 +262,7 @@ class Writer:
     def _take_off(self, written: int) -> None:
         """Take *written* bytes off the queue; only whoever drains does."""
         self._taken += written
+        self._moved_at = monotonic()
         while written > 0 and self._queue:
             line = self._queue[0]
             self._begun = len(line) > written
@@ -270,19 +273,36 @@ class Writer:
             self._queue.popleft()
 
     def flush(self, timeout: float) -> None:
-        """Wait until nothing waits any more, for at most *timeout* seconds."""
-        deadline = monotonic() + timeout
-        while self._queue and self._draining and monotonic() < deadline:
+        """Wait until nothing waits any more, for at most *timeout* seconds; less if it stands."""
+        begun = monotonic()
+        while self._queue and self._draining and self._left(begun, timeout) > 0:
             sleep(TICK_SECONDS / 5)
         if not self._draining:
-            self._drain_until(deadline)
+            self._drain_here(begun, timeout)
         if not self._queue:
             self._losses.tell(at_last=True)
 
-    def _drain_until(self, deadline: float) -> None:
+    def _left(self, begun: float, timeout: float) -> float:
+        return min(begun + timeout, max(begun + MOMENT, self._moved_at + PATIENCE)) - monotonic()
+
+    def _drain_here(self, begun: float, timeout: float) -> None:
         with self._lock:
-            while self._queue and not self._draining and (left := deadline - monotonic()) > 0:
+            while self._queue and not self._draining and (left := self._left(begun, timeout)) > 0:
                 self._drain_some(min(POLL_MILLISECONDS, int(1000 * left)))
+
+    def give_up(self) -> None:
+        """Count what a stalled stream has not taken; say it, and what follows, on stderr."""
+        with self._lock:
+            if not self._queue:
+                return
+            self._losses.add("stream stalled", len(self._queue))
+            self._queue, self._taken = deque(), self._added
+            self._torn, self._begun = self._torn or self._begun, False
+            errors = sinks.Sink(2)
+            if self._stalled is None and errors.identity not in (None, self._sink.identity):
+                self._stalled, self._sink = self._sink, errors
+                self._look()
+        self._losses.tell(at_last=True)
 
     def divert(self, descriptor: int) -> None:
         """Write to *descriptor* from now on: what was behind the stream's own number is there."""
@@ -292,6 +312,9 @@ class Writer:
     def check(self) -> None:
         """Follow a file that was rotated away, or a stream that was redirected."""
         try:
+            if self._stalled is not None and self._stalled.takes_lines:
+                self._sink, self._stalled = self._stalled, None
+                self._look()
             if self._sink.renew():
                 self._look()
             if self._losses.waiting and not self._queue:
@@ -307,7 +330,7 @@ class Writer:
             if self._queue:
                 health.lose("logs", "stream stalled", len(self._queue))
             self._queue = deque()
-            sink, self._sink = self._sink, sinks.CLOSED
+            sink, self._sink = self._stalled or self._sink, sinks.CLOSED
             self._look()
         if self in _writers:
             _writers.remove(self)

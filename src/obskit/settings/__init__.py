@@ -1,6 +1,6 @@
 """List every setting, once; find out its value and where it came from."""
 
-from obskit.settings.parse import FALSE, TRUE, signal_number
+from obskit.settings.parse import FALSE, TRUE, shown, signal_number
 from obskit.settings.program import (
     FAMILY,
     LAUNCH,
@@ -8,10 +8,12 @@ from obskit.settings.program import (
     bequeath_family,
     bequeath_launch,
     colours,
+    google_project,
     inherited_family,
     kubernetes,
     launch,
     program_name,
+    state_folder,
     stream_name,
 )
 from obskit.settings.resolve import parsed, resolve
@@ -30,12 +32,15 @@ __all__ = [
     "colours",
     "default_text",
     "environment_name",
+    "google_project",
     "inherited_family",
     "kubernetes",
     "launch",
     "parsed",
     "program_name",
     "resolve",
+    "shown",
     "signal_number",
+    "state_folder",
     "stream_name",
 ]

@@ -30,6 +30,50 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def shown(value: Any) -> Any:
+    """Return *value* without what may be secret in its URLs, for people."""
+    if isinstance(value, tuple):
+        return tuple(map(shown, value))
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    import re  # a pattern takes longer to make than all settings to read
+
+    masked = re.sub(r"(?<=://)[^/\s\"']*@", "***@", value)
+    return re.sub(r"(?<=\?)[^\s\"',]+", "***", masked)
+
+
+def destinations(text: str) -> str:
+    """Return the text if it has a URL in it; who sends there knows what else is allowed."""
+    if ":/" not in text:
+        raise ValueError(
+            "must be one or more of BACKEND+SCHEME://HOST, as elasticsearch+https://host:9200"
+        )
+    return text
+
+
+def storm(text: str) -> str:
+    """Return ``N/M``, or nothing for ``off``."""
+    if text.lower() in ("off", "0", ""):
+        return ""
+    try:
+        first, each = (count(part.strip()) for part in text.split("/"))
+        if not (first and each):
+            raise ValueError
+    except ValueError:
+        raise ValueError("must be off, or two whole numbers such as 100/100") from None
+    return f"{first}/{each}"
+
+
+def durable(text: str) -> tuple[str, ...]:
+    """Return the names of loggers, each perhaps with ``=wait``."""
+    found = names(text)
+    for item in found:
+        name, equals, word = item.partition("=")
+        if not name.strip() or (equals and word.strip() != "wait"):
+            raise ValueError("must be names of loggers, with commas between, or name=wait")
+    return found
+
+
 def one_of(*allowed: str) -> Parse:
     """Return a parser that takes one of the *allowed* words."""
 
@@ -40,6 +84,22 @@ def one_of(*allowed: str) -> Parse:
         return word
 
     return parse
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Return host suffixes and networks."""
+    found = names(text)
+    for item in found:
+        if "/" in item or ":" in item:
+            import ipaddress
+
+            try:
+                ipaddress.ip_network(item, strict=False)
+            except ValueError:
+                raise ValueError(
+                    "must be host suffixes or networks, as in shop.example,10.0.0.0/8"
+                ) from None
+    return found
 
 
 def propagators(text: str) -> tuple[str, ...]:
@@ -108,9 +168,13 @@ def port(text: str) -> int | None:
     word = text.lower()
     if word in ("off", "none"):
         return None
-    if not (word.isascii() and word.isdecimal()) or len(word) > 5 or int(word) > 65535:
+    if not _is_port(word):
         raise ValueError("must be a port from 0 to 65535, or off")
     return int(word)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535
 
 
 def as_is(text: str) -> str:
@@ -121,9 +185,23 @@ def as_is(text: str) -> str:
 def url(text: str) -> str:
     """Return the URL of a server, without a slash at its end."""
     scheme, separator, rest = text.partition("://")
-    if scheme.lower() not in ("http", "https") or not separator or not rest.strip("/"):
+    place = rest.partition("/")[0].rpartition("@")[2]
+    if scheme.lower() not in ("http", "https") or not separator or not _is_place(place):
         raise ValueError("must be a URL such as http://host:9411")
     return text.rstrip("/")
+
+
+def _is_place(text: str) -> bool:
+    """Tell whether *text* is a host, or an IPv6 address in brackets, and perhaps a port."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        colon, number = rest[:1], rest[1:]
+        host = host if bracket and ":" in host else ""
+    else:
+        host, colon, number = text.partition(":")
+    if not host or not host.isprintable() or not set(host).isdisjoint("[]?# "):
+        return False
+    return (colon or ":") == ":" and (not number or _is_port(number))
 
 
 def header(text: str) -> str:

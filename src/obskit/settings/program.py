@@ -87,6 +87,12 @@ def kubernetes(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {field: value for field, value in found.items() if value}
 
 
+def google_project(environ: Mapping[str, str] | None = None) -> str:
+    """Return the ID of the Google Cloud project that the process belongs to, where it is said."""
+    environ = os.environ if environ is None else environ
+    return environ.get("GOOGLE_CLOUD_PROJECT", "")
+
+
 # Programs that run another one, which stands in their arguments.
 SERVERS = frozenset(
     {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "flask", "celery"}
@@ -125,3 +131,12 @@ def _application(words: list[str]) -> str:
         if named and module.replace(".", "").isidentifier():
             return module.partition(".")[0]
     return ""
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> str:
+    """Return the folder of obskit's spools below the user's state folder (XDG Base Directory)."""
+    environ = os.environ if environ is None else environ
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "obskit", "spool")

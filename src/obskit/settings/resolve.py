@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from obskit.errors import SettingError
+from obskit.settings.parse import shown
 from obskit.settings.program import FAMILY, LAUNCH, launch, program_name
 from obskit.settings.table import FIELDS, PREFIX, Settings, environment_name
 
@@ -82,7 +83,8 @@ def parsed(name: str, value: Any) -> Any:
     try:
         return FIELDS[name].parse(str(value).strip())
     except ValueError as error:
-        raise SettingError(f"{environment_name(name)}={str(value)[:100]!r} {error}") from None
+        text = shown(str(value))[:100]
+        raise SettingError(f"{environment_name(name)}={text!r} {error}") from None
 
 
 def _find_unknown(
@@ -128,7 +130,8 @@ def _file(folder: str | os.PathLike[str] | None, problems: list[str]) -> tuple[s
 
 
 def _section(table: dict[str, Any]) -> dict[str, Any]:
-    section = table.get("tool", {}).get("obskit", {})
+    tool = table.get("tool")
+    section = tool.get("obskit") if isinstance(tool, dict) else None
     return dict(section) if isinstance(section, dict) else {}
 
 
@@ -144,7 +147,7 @@ def _table(path: str, mark: str, problems: list[str]) -> dict[str, Any] | None:
         return tomllib.loads(text)
     except OSError:
         return None
-    except ValueError as error:  # not TOML, not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, brackets without end
         problems.append(f"{path} is not valid TOML: {error}")
         return {}
 

@@ -64,7 +64,8 @@ class Settings:
         True, parse.boolean, "`0` makes obskit inert: nothing is hooked, loggers print as before"
     )
     log_format: str = _setting(
-        "", parse.one_of("", "json", "console"), "Form of the lines: `json` or `console`",
+        "", parse.one_of("", "json", "console", "ecs", "otel", "gelf", "gcp", "logfmt"),
+        "Form of the lines: `json` or `console`; `ecs`, `otel`, `gelf`, `gcp` or `logfmt`",
         "`console` on a terminal, else `json`",
     )  # fmt: skip
     log_level: str = _setting(
@@ -99,6 +100,12 @@ class Settings:
         parse.boolean,
         "Also capture what C code and child processes write to descriptors 1 and 2",
     )
+    field_types: str = _setting(
+        "", parse.as_is,
+        "File of `obskit fields --save` with the types of fields: a value of another type goes to"
+        " `<field>_<type>`, as it does where the type seen first is another",
+        "none",
+    )  # fmt: skip
     in_app: tuple[str, ...] = _setting(
         (), parse.names,
         "Installed packages that are the application's own: their frames are shown in stacks",
@@ -131,6 +138,42 @@ class Settings:
         "Bytes kept for a server that is slow or away, then spans are dropped, counted",
         "8 MiB",
     )  # fmt: skip
+    ship: str = _setting(
+        "", parse.destinations,
+        "Where lines are sent, as well as to the stream: `<backend>+<scheme>://host[:port]/...`;"
+        " several with blanks between",
+        "none",
+    )  # fmt: skip
+    spool: str = _setting(
+        "", parse.as_is,
+        "Folder where lines wait to be sent; `off` keeps them in memory",
+        "obskit/spool in the user's state folder",
+    )  # fmt: skip
+    spool_size: int = _setting(
+        512 * 1024**2, parse.size,
+        "Bytes that a service's spool may take; then the oldest lines go, counted;"
+        " durable ones stay",
+        "512 MiB",
+    )  # fmt: skip
+    spool_fsync: bool = _setting(
+        False, parse.boolean, "Let each durable line reach the disk before the call returns"
+    )
+    durable: tuple[str, ...] = _setting(
+        (), parse.durable,
+        "Loggers whose lines are in the spool before the call returns, with those below them;"
+        " `name=wait` waits where the spool is full",
+        "none",
+    )  # fmt: skip
+    storm: str = _setting(
+        "", parse.storm,
+        "`N/M`: of lines that say the same, the first N a second are written, then each Mth;"
+        " the others are counted",
+        "off",
+    )  # fmt: skip
+    debug_ring: int = _setting(
+        0, parse.count,
+        "So many lines below the level are kept for each unit of work, and written if it ends badly"
+    )  # fmt: skip
     trace_ratio: float = _setting(
         1.0, parse.ratio, "Share of new traces that are sampled, 0 to 1; a caller's decision wins"
     )
@@ -145,7 +188,7 @@ class Settings:
         " `auto` continues those of callers at loopback and private addresses",
     )  # fmt: skip
     internal_hosts: tuple[str, ...] = _setting(
-        (), parse.names, "Further host suffixes and networks that are ours", "none"
+        (), parse.hosts, "Further host suffixes and networks that are ours", "none"
     )
     propagate: tuple[str, ...] = _setting(
         ("correlation", "w3c"), parse.propagators,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -106,6 +107,40 @@ def test_draining_waits_for_what_was_written(captured):
     captured.descriptor.drain()
 
     assert captured.texts == [str(number) for number in range(100)]
+
+
+def test_draining_ends_an_unfinished_line(captured):
+    """There may be no other time: a process that ends says no more."""
+    captured.write(b"one\ntwo")
+    captured.descriptor.drain()
+    captured.write(b"Traceback (most recent call last):\n  File x\n")
+    captured.descriptor.drain()
+    captured.write(b"three\n")
+
+    texts = captured.wait(4)
+    assert texts == ["one", "two", "Traceback (most recent call last):\n  File x", "three"]
+
+
+def test_draining_does_not_wait_for_a_line_that_does_not_get_out(captured, monkeypatch):
+    """A stream may stand still at the end."""
+    monkeypatch.setattr(descriptors, "DRAIN_SECONDS", 0.05)
+    captured.write(b"one")
+    captured.descriptor.drain()
+    held, released = threading.Event(), threading.Event()
+
+    def hold():
+        with captured.descriptor._turn:
+            held.set()
+            released.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    captured.descriptor.drain()
+    released.set()
+    thread.join()
+
+    assert captured.texts == ["one"]
 
 
 def test_at_the_end_the_descriptor_is_as_before(captured):

@@ -5,7 +5,7 @@ import asyncio, logging, sys, threading, traceback, warnings
 import structlog
 from loguru import logger as loguru_logger
 
-print("module imported")
+sys.stdout.write("module imported\\n")  # at once, since two workers may do it at the same time
 log = logging.getLogger("shop")
 
 

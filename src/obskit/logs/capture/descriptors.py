@@ -37,24 +37,27 @@ class Descriptor:
         os.close(write_end)
         self._thread: threading.Thread | None = None
         self._is_reading = False
+        # What is no whole line yet, and who takes the next one: the thread, or whoever drains.
+        self._rest = b""
+        self._grouper = Grouper()
+        self._turn = threading.RLock()
         self._owner = os.getpid()
 
     def begin(self, emit: Emit) -> None:
         """Start to make lines of what is written."""
-        self._thread = threading.Thread(
-            target=self._read, args=(emit,), name=f"obskit-{self.name}", daemon=True
-        )
+        self._emit = emit
+        self._thread = threading.Thread(target=self._read, name=f"obskit-{self.name}", daemon=True)
         self._thread.start()
 
-    def _read(self, emit: Emit) -> None:
-        rest, grouper = b"", Grouper()
+    def _read(self) -> None:
         while chunk := self._next():
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > LONGEST_LINE:
-                lines, rest = [*lines, rest], b""
-            self._say(lines, grouper, emit)
+            with self._turn:
+                *lines, self._rest = (self._rest + chunk).split(b"\n")
+                if len(self._rest) > LONGEST_LINE:
+                    lines, self._rest = [*lines, self._rest], b""
+                self._say(lines)
             self._is_reading = False
-        self._say([rest] if rest else [], grouper, emit, last=True)
+        self._say_rest()
         os.close(self._read_end)
 
     def _next(self) -> bytes:
@@ -66,31 +69,43 @@ class Descriptor:
         except OSError:
             return b""
 
-    def _say(self, lines: list[bytes], grouper: Grouper, emit: Emit, *, last: bool = False) -> None:
+    def _say_rest(self) -> None:
+        if not self._turn.acquire(timeout=DRAIN_SECONDS):  # a line of before is not out yet
+            return
+        try:
+            lines, self._rest = [self._rest] if self._rest else [], b""
+            self._say(lines, last=True)
+        finally:
+            self._turn.release()
+
+    def _say(self, lines: list[bytes], *, last: bool = False) -> None:
         try:
             for line in lines:
                 if line.startswith(OWN):
                     os.write(self.original, line + b"\n")
                     continue
                 text = shown(line.decode("utf-8", "backslashreplace"))
-                for part in grouper.feed(text):
+                for part in self._grouper.feed(text):
                     if part.text.strip():
-                        emit(self.name, part)
-            for part in grouper.flush() if last else grouper.settle():
-                emit(self.name, part)
+                        self._emit(self.name, part)
+            for part in self._grouper.flush() if last else self._grouper.settle():
+                self._emit(self.name, part)
         except Exception as error:
             health.internal_error("logs.capture.descriptors", error)
 
     def drain(self) -> None:
-        """Wait a little until what was written is out."""
+        """Wait a little until what was written is out, a line without an end too."""
         flush_python()
+        if self._owner != os.getpid() or self._thread is None or not self._thread.is_alive():
+            return
         deadline = monotonic() + DRAIN_SECONDS
-        while self._is_behind() and monotonic() < deadline:
+        while self._is_behind():
+            if monotonic() > deadline:
+                return
             sleep(TICK_SECONDS)
+        self._say_rest()
 
     def _is_behind(self) -> bool:
-        if self._owner != os.getpid() or self._thread is None or not self._thread.is_alive():
-            return False
         return self._readable(0) or self._is_reading
 
     def _readable(self, milliseconds: int | None) -> bool:
