@@ -1,7 +1,7 @@
 """Fixtures for tests that talk to real processes, servers and tools.
 
-Every fixture is a callable but ``rabbitmq`` and ``zipkin``, which are servers that all tests of
-a run share; what the others start ends with the test at the latest.
+Every fixture is a callable but ``opensearch``, ``rabbitmq`` and ``zipkin``, which are servers
+that all tests of a run share; what the others start ends with the test at the latest.
 
 ``free_port() -> int``
     A loopback port that nobody listens on; never the same twice in a run.
@@ -40,6 +40,21 @@ a run share; what the others start ends with the test at the latest.
 ``promtool(*args, stdin="") -> subprocess.CompletedProcess[str]``
     Run Debian's promtool, as in ``promtool("check", "metrics", stdin=text)``; never raises.
 
+``opensearch``
+    A real OpenSearch node (the API of Elasticsearch 7.10; data streams, index templates, ingest
+    pipelines with scripts; neither users nor TLS nor ISM), up at the start of every test; the
+    first one waits 5 s for it. It has ``url``, ``port``, ``running``, ``log``,
+    ``stream(prefix="test", **template) -> str`` (a new name of a data stream that is made by the
+    first document, as in ``stream(mappings={...})``, deleted after the test),
+    ``documents(target, until=..., timeout=10.0, **search) -> list[dict]`` (all of them, refreshed
+    and read again until *until* is true of the list, as in ``until=lambda rows: len(rows) == 5``),
+    ``call(method, path, body=None, **query) -> Answer`` (``status`` and decoded ``body``; text is
+    sent as *content_type*, ndjson if none is given, anything else as JSON) and ``ask(...)``, which
+    is the same but fails where the status is an error, and returns the body. ``stop()``,
+    ``kill()``, ``start()`` and ``restart()`` lose it and bring it back on the same port with its
+    documents, in about 5 s. ``with opensearch.paused():`` freezes it: what is connected stays so,
+    nothing answers.
+
 ``rabbitmq``
     A real RabbitMQ broker, up at the start of every test. It has ``url`` (amqp://...), ``port``,
     ``running``, ``log``, ``channel()`` (``with``: a pika channel on a connection of its own),
@@ -65,6 +80,7 @@ pytest_plugins = [
     "tests.services.binaries",
     "tests.services.ports",
     "tests.services.processes",
+    "tests.services.opensearch",
     "tests.services.prometheus",
     "tests.services.rabbitmq",
     "tests.services.servers",

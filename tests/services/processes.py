@@ -177,6 +177,13 @@ def bare_environment(home: Path, **names: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **names}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let what tests start hear SIGINT, which shells have commands in the background ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def start_process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Give the starter of subprocesses; what still runs after the test is killed."""
