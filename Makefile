@@ -33,9 +33,11 @@ test-oldest: ## Run all tests with the oldest supported version of every depende
 	@$(MAKE) --no-print-directory VENV=.venv-oldest PYTHON="$$(scripts/pythons | awk 'END { print $$2 }')" \
 	  test-in-oldest
 
+# The oldest Starlette leaves streams open.
 .PHONY: test-in-oldest
 test-in-oldest: $(VENV)/.oldest
-	$(RUN) -m pytest --deselect tests/scripts/test_notices.py $(ARGS)
+	$(RUN) -m pytest --deselect tests/scripts/test_notices.py \
+	  -W 'ignore:Unclosed <MemoryObject:ResourceWarning' $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.lint ## Check style, types and the direction of imports
@@ -47,6 +49,10 @@ lint: $(VENV)/.lint ## Check style, types and the direction of imports
 .PHONY: bench
 bench: .venv-bench/.bench ## Measure against the floor and the peers (ARGS="line request" for some)
 	.venv-bench/bin/python -m benchmarks $(ARGS)
+
+.PHONY: faults
+faults: .venv-bench/.bench ## Measure what arrives of logs when things go wrong (ARGS="--who NAME")
+	.venv-bench/bin/python -m benchmarks.faults $(ARGS)
 
 .PHONY: services
 services: ## Install the real servers that tests use (Debian packages, Maven artifacts)

@@ -22,6 +22,20 @@ def attach(**named):
     return here
 
 
+def test_an_operation_can_ask_for_its_debug_lines(monkeypatch):
+    """Whoever writes them hears of it; outside of a unit of work nothing happens."""
+    heard = []
+    monkeypatch.setattr(context, "on_debug", lambda: heard.append(1))
+    context.debug_operation()
+    context.attach(Context(PROCESS, "", None, {}))
+    context.debug_operation()
+    assert (heard, PROCESS.debug) == ([], False)
+
+    here = attach()
+    context.debug_operation()
+    assert (heard, here.unit.debug, Unit.debug) == ([1], True, False)
+
+
 def test_outside_of_a_unit_there_is_nothing():
     """Neither a context nor an ID, and it is no synthetic transaction."""
     assert context.current() is None

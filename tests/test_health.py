@@ -1,5 +1,7 @@
 """The counts of what obskit itself lost or got wrong."""
 
+import mmap
+import os
 import sys
 import threading
 
@@ -155,3 +157,29 @@ def test_everything_can_be_forgotten():
 
     health.internal_error("here", ValueError())
     assert heard == []
+
+
+def test_what_is_not_sent_moves_to_where_it_is_kept(monkeypatch):
+    """The place before has none of it any more."""
+    first, second = [3.0], [99.0]
+    monkeypatch.setattr(health, "unsent", first)
+    health.keep_unsent(second)
+
+    assert health.unsent is second
+    assert (first, second) == ([0.0], [3.0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_has_nothing_that_is_not_sent(monkeypatch):
+    """It neither reads nor changes the number of its parent."""
+    monkeypatch.setattr(health, "unsent", memoryview(mmap.mmap(-1, 8)).cast("d"))
+    health.unsent[0] = 3.0
+    pid = os.fork()
+    if pid == 0:
+        begun = health.unsent[0]
+        health.unsent[0] += 1.0
+        os._exit(int(begun))
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert health.unsent[0] == 3.0

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from obskit._bootstrap import init, instrument, shutdown, status, uninstrument
-    from obskit.context import bind, correlation_id, current, is_synthetic, unbind
+    from obskit.context import (
+        bind,
+        correlation_id,
+        current,
+        debug_operation,
+        is_synthetic,
+        unbind,
+    )
     from obskit.errors import ObskitError, SettingError, UnknownInstrumentation
     from obskit.fields import VERSION as __version__  # noqa: N811
     from obskit.logs import Secret, get_logger
@@ -31,6 +38,7 @@ __all__ = [
     "bind",
     "correlation_id",
     "current",
+    "debug_operation",
     "extract",
     "get_logger",
     "init",
@@ -52,7 +60,14 @@ __all__ = [
 # A room is entered when one of its names is used: `import obskit` alone costs nothing.
 _ROOMS = {
     "obskit._bootstrap": ("init", "instrument", "shutdown", "status", "uninstrument"),
-    "obskit.context": ("bind", "correlation_id", "current", "is_synthetic", "unbind"),
+    "obskit.context": (
+        "bind",
+        "correlation_id",
+        "current",
+        "debug_operation",
+        "is_synthetic",
+        "unbind",
+    ),
     "obskit.errors": ("ObskitError", "SettingError", "UnknownInstrumentation"),
     "obskit.logs": ("Secret", "get_logger"),
     "obskit.logs.formatter": ("JsonFormatter",),

@@ -20,7 +20,7 @@ class Pattern:
     fullmatch: Callable[[str], Match]
     match: Callable[[str], Match]
     search: Callable[[str], Match]
-    sub: Callable[[str, str], str]
+    sub: Callable[[str | Callable[[re.Match[str]], str], str], str]
 
     def __init__(self, text: str, flags: int = 0) -> None:
         self.text = text

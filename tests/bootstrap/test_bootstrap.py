@@ -19,17 +19,17 @@ from tests.logs.torture import strict
 # a scrape or a rare error needs is imported by whoever needs it, not here.
 START = {
     "": "_bootstrap clock context conventions errors fields health instrumentation logs metrics"
-    " observation pattern pointers propagation record settings traces",
+    " observation pattern pointers propagation record settings signals traces urls",
     "_bootstrap": "rooms",
     "instrumentation": "_answer _catalog _drive _imports _ledger _patch _served _wire threads",
-    "logs": "bare capture constant exceptions facts formats frames levels line logger losses"
+    "logs": "bare capture constant exceptions facts formats frames kinds levels line logger losses"
     " pipeline redaction rendering secret shortcut shortening sinks stdlib summary writer",
     "logs.capture": "console errors handlers said servers streams tracebacks",
     "logs.formats": "json",
     "metrics": "budget catalogue exemplars family lifecycle locks red rows runtime server start"
     " values workers",
-    "observation": "lifecycle outcome record",
-    "propagation": "causal correlation inbound policy w3c",
+    "observation": "failure lifecycle outcome record",
+    "propagation": "causal correlation inbound outgoing policy w3c",
     "settings": "parse program resolve table",
     "traces": "finished naming recorder sampling",
 }
@@ -109,6 +109,7 @@ def test_init_with_other_arguments_puts_them_in_force(started):
     assert started.messages == ["process started", "settings changed", "yes"]
     assert [line.get("version") for line in started.lines] == [None, "2", "2"]
     assert {line["env"] for line in started.lines} == {"test"}
+    assert {line["service"] for line in started.lines} == {"shop"}
 
 
 def test_the_first_line_says_what_runs(started):
@@ -123,12 +124,14 @@ def test_the_first_line_says_what_runs(started):
 def test_wrong_settings_are_reported_and_stop_nothing(started, monkeypatch):
     """Each is one line that names the allowed values."""
     monkeypatch.setenv("OBSKIT_TRUST", "everybody")
-    started(log_levle="DEBUG")
+    started(log_levle="DEBUG", instrument="htpx")
 
     problems = [line["obskit_problem"] for line in started.lines[1:]]
     assert problems[0] == "unknown argument log_levle; did you mean log_level?"
     assert problems[1].startswith("OBSKIT_TRUST='everybody' must be auto or internal or edge")
+    assert problems[2].startswith("OBSKIT_INSTRUMENT='htpx' names htpx; must be any of ")
     assert {line["level"] for line in started.lines[1:]} == {"warning"}
+    assert obskit.status()["problems"] == problems
 
 
 def test_the_kill_switch_leaves_a_process_as_it_was(started, caplog, monkeypatch):

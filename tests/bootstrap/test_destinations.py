@@ -221,3 +221,33 @@ def test_a_collector_that_is_away_is_given_up(start_process):
     lines = run(start_process, OBSKIT_OTLP=f"http://127.0.0.1:{reserve_port()}")
 
     assert [line["obskit_lost"] for line in lines if line["message"] == "spans were lost"] == [20]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_a_pool_are_terminated_as_ever(start_process, tmp_path, method):
+    """By the signal itself: no handler of ours runs in them, while other children keep it."""
+    source = f"""
+import multiprocessing, signal, obskit
+obskit.init("shop", zipkin="http://127.0.0.1:9", metrics_port=False)
+
+def handled(_=None):
+    return signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+
+def tell(queue):
+    queue.put(handled())
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context({method!r})
+    with context.Pool(1) as pool:
+        found = pool.map(handled, [1])
+    queue = context.SimpleQueue()
+    child = context.Process(target=tell, args=(queue,))
+    child.start()
+    print("handled:", found, queue.get())
+    child.join()
+"""
+    (tmp_path / "script.py").write_text(source)
+    output = start_process(sys.executable, "script.py").wait()
+
+    assert output.returncode == 0, output
+    assert b"handled: [False] True" in output.stdout

@@ -36,6 +36,22 @@ def test_a_room_that_fails_is_named_and_the_rest_goes_on(started, monkeypatch, r
     assert "hello" in started.messages
 
 
+def test_a_scrape_tells_of_a_storm_that_is_over(started, monkeypatch):
+    """A service that has nothing to say any more has no other moment for it."""
+    from obskit import metrics
+    from obskit.logs import storm
+
+    started(storm="1/100")
+    for _ in range(5):
+        obskit.get_logger("x").error("no connection")
+    monkeypatch.setattr(storm, "SILENT_SECONDS", -10.0)
+    metrics.render("")
+
+    told = started.lines[-1]
+    assert (told["message"], told["obskit_suppressed"]) == ("lines were suppressed", 4)
+    assert health.lost == {("logs", "storm"): 4}
+
+
 def test_without_a_log_the_reason_is_on_stderr(started, monkeypatch, capsys):
     """Where there is no log, one plain line says what is off."""
 
@@ -126,6 +142,21 @@ def test_flushing_shares_the_time(started, monkeypatch):
 
     assert 1.0 < given[0] <= 2.0
     assert given[1] == 0.0
+
+
+def test_at_the_end_the_log_is_given_up_after_all_is_flushed(started, monkeypatch):
+    """Nothing is flushed where there is no time for it; `shutdown` gives nothing up."""
+    from obskit import _bootstrap
+
+    started()
+    called = []
+    monkeypatch.setattr(rooms, "flush", called.append)
+    monkeypatch.setattr(sys.modules["obskit.logs"], "give_up", lambda: called.append("given up"))
+    _bootstrap.end(2.0)
+    _bootstrap.end(0.0)
+    obskit.shutdown(1.0)
+
+    assert called == [2.0, "given up", "given up", 1.0]
 
 
 def test_a_room_that_cannot_be_left_is_counted(started, monkeypatch):

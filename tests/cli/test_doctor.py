@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from obskit import schemas
 from obskit.cli import main
 from tests.services.ports import reserve_port
 from tests.services.processes import environment
@@ -117,6 +118,19 @@ def test_lines_in_a_file_are_judged_where_they_are(doctor, tmp_path):
 
     assert code == 0, found
     assert checks(found)["lines"] == "ok"
+
+
+@pytest.mark.parametrize("form", schemas.NAMES)
+def test_lines_are_judged_in_the_form_that_is_set(doctor, form):
+    """A print past everything is found all the same."""
+    words = ("--log-format", form, "--", sys.executable, "-c")
+    code, found = doctor(*words, "print('hello')")
+    assert code == 0, found
+    assert checks(found)["lines"] == "ok"
+
+    code, found = doctor(*words, "import os; os.write(1, b'past everything\\n')")
+    assert code == 1
+    assert [stray["number"] for stray in found["escapees"]] == [2]
 
 
 def test_the_text_says_the_same(capfd, monkeypatch, tmp_path):

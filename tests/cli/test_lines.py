@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obskit import fields
+from obskit import fields, schemas
 from obskit.cli import _lines
 
 LINE = {
@@ -102,3 +102,25 @@ def test_who_is_well_by_the_doctor_fits_the_published_schema_of_each_field(chang
 
     if not _lines.judge(json.dumps(line).encode()).fault:
         assert fits
+
+
+@pytest.mark.parametrize("form", schemas.NAMES)
+def test_a_line_is_judged_in_the_form_that_is_set(form):
+    """What it says is read back; a line in another form is none."""
+    encoded = schemas.of(form).encode(json.loads(raw(order=4711)))
+    text = encoded if form == "logfmt" else json.dumps(encoded)
+    verdict = _lines.judge(text.encode(), form)
+
+    assert verdict.fault == ""
+    assert verdict.line["order"] == 4711
+    assert _lines.judge(b"hello", form).fault
+    assert _lines.judge(b"{}", form).fault == f"not in the format {form}"
+    assert _lines.judge(b"\xff", form).fault == "not UTF-8 at byte 0"
+
+
+def test_a_wrong_field_is_seen_in_every_form():
+    """A number below zero, or a pattern that does not match."""
+    found = schemas.of("gelf").encode(json.loads(raw()) | {"pid": -1})
+
+    assert _lines.judge(json.dumps(found).encode(), "gelf").fault == "pid is below 0"
+    assert _lines.judge(b"[1]", "gelf").fault == "no JSON object"

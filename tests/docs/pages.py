@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ FILE = re.compile(r"# file: (\S+)\n")
 PORTS = re.compile(r"\b(?:80[0-9]{2}|946[0-9])\b")
 ANYTHING = re.compile(r"\\\.\\\.\\\.")
 PATIENCE = 30.0
+# Pages that speak to a server of somebody's: a test of their own starts one, and follows them.
+SERVED = "docs/how-to/ship-"
 
 
 class Block(NamedTuple):
@@ -80,8 +82,10 @@ def matches(shown: str, real: str) -> bool:
 class Reader:
     """Somebody who follows a page from top to bottom, in a folder of his own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, words: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        # What stands for something else in this test, by pattern.
+        self._words = words or {}
         self._ports: dict[str, str] = {}
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         self._environ = environment({"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"})
@@ -90,7 +94,10 @@ class Reader:
 
     def follow(self, block: Block) -> None:
         """Do what a block says, and compare."""
-        code = PORTS.sub(self._port, block.code)
+        code = block.code
+        for pattern, real in self._words.items():
+            code = re.sub(pattern, real, code)
+        code = PORTS.sub(self._port, code)
         file = FILE.match(code)
         if file:
             path = self._folder / file[1]
@@ -121,7 +128,8 @@ class Reader:
         done = self._folder / ".done"
         done.unlink(missing_ok=True)
         # What was sent to the background is reported by a shell at its next line, or later.
-        shell.stdin.write(f"{{ {step.command}\n}} >> .said 2>&1\n: > .done\n")
+        # The commands to come are no input of this one.
+        shell.stdin.write(f"{{ {step.command}\n}} < /dev/null >> .said 2>&1\n: > .done\n")
         shell.stdin.flush()
         wait_until(done.exists, lambda: f"{step.command}: {self._heard()}", PATIENCE * 2)
         if step.command.endswith("&"):

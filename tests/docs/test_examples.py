@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import Block, Reader, blocks, matches, pages, steps
+from tests.docs.pages import SERVED, Block, Reader, blocks, matches, pages, steps
 from tests.source import shown
 
 # Blocks that cannot run, by page: a new one needs a better reason than that it is easier.
@@ -26,7 +26,8 @@ def with_code() -> list[Path]:
     return [
         path
         for path in pages()
-        if any(block.language in ("python", "console") for block in blocks(path.read_text("utf-8")))
+        if not shown(path).startswith(SERVED)
+        and any(one.language in ("python", "console") for one in blocks(path.read_text("utf-8")))
     ]
 
 

@@ -32,7 +32,7 @@ def sent(peer, *, dated=False):
     for flags in (context.SAMPLED, context.SAMPLED | context.DEBUG):
         facts = {"tracestate": "a=1", "baggage": "b=2", "synthetic": "probe"}
         unit = Unit.of("c", "inherited", "a" * 32, SPAN, flags=flags, **facts)
-        unit.born_ms = 1_790_000_000_000
+        unit.born_ms, unit.debug = 1_790_000_000_000, True
         context.attach(Context(unit, SPAN, None, {}))
         clock.attach(clock.begin(SPAN))
         found = dict(propagation.headers(peer, dated=dated))

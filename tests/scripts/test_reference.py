@@ -10,6 +10,7 @@ import pytest
 from obskit import fields, settings
 from obskit.cli import COMMANDS
 from obskit.instrumentation import _catalog
+from obskit.shipping import target
 from tests.source import ROOT
 
 SCRIPT = ROOT / "scripts" / "reference"
@@ -57,6 +58,9 @@ def test_tables_name_everything_there_is(reference):
     assert all(f"`{metric.name}`" in made["metrics"] for metric in fields.METRICS)
     assert all(f"`{row.name}`" in made["coverage"] for row in _catalog.ROWS)
     assert all(f"## obskit {name}\n" in made["commands"] for name in COMMANDS)
+    for kind in target.KINDS.values():
+        assert all(f"`{option}`" in made["destinations"] for option in kind.options)
+        assert all(f"{one}://`" in made["destinations"] for one in kind.schemes)
 
 
 def test_cells_with_bars_do_not_break_a_table(reference):

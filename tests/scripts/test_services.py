@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -122,6 +123,43 @@ def test_maven_copies_into_the_cache_and_leaves_nothing_else(table, monkeypatch,
     said = jar.read_text()
     assert f"-Dartifact={row.source}" in said
     assert f"-Dmaven.repo.local={jar.parent}" in said
+
+
+def test_maven_copies_a_server_of_many_jars_into_a_folder(table, monkeypatch, tmp_path):
+    """All artifacts are asked for in one project, with what they need at run time."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    maven = tmp_path / "mvn"
+    maven.write_text(
+        FAKE_MAVEN.replace("repository", "").replace("zipkin-server-3.6.1-exec.jar", "said")
+        + 'cp pom.xml "$folder"\n'
+    )
+    maven.chmod(0o755)
+    monkeypatch.setattr(table, "program", lambda name: str(maven))
+    row = next(row for row in table.SERVICES if row.name == "opensearch")
+    assert table.find("opensearch") is None
+
+    table.fetch(row)
+
+    folder = tmp_path / "obskit-tests" / row.binary
+    assert table.find("opensearch") == str(folder)
+    assert os.listdir(folder.parent) == [row.binary]
+    assert "-DincludeScope=runtime" in folder.joinpath("said").read_text().splitlines()
+    project = ElementTree.parse(folder / "pom.xml").getroot()
+    asked = [":".join(part.text for part in one) for one in project.iterfind(".//{*}dependency")]
+    assert asked == [row.source, *row.along]
+
+
+def test_a_plugin_of_a_server_is_found_by_its_path(table, monkeypatch, tmp_path):
+    """What is no program is looked for where its package puts it on any architecture."""
+    plugin = tmp_path / "x86_64-linux-gnu" / "plugin.so"
+    row = table.Service("plugin", "package", f"{tmp_path}/*/plugin.so")
+    monkeypatch.setattr(table, "SERVICES", (row,))
+    assert table.find("plugin") is None
+
+    plugin.parent.mkdir()
+    plugin.touch()
+
+    assert table.find("plugin") == str(plugin)
 
 
 def test_a_failed_copy_leaves_the_cache_as_it_was(table, monkeypatch, tmp_path):

@@ -103,12 +103,13 @@ def test_nothing_is_unaccounted_for(steps):
     """What was put is waiting, was taken or is counted as lost; the bound holds at any time."""
     health.reset()
     backlog = Backlog("spans", 100)
-    taken = 0
+    taken = added = 0
     for size, precious, take in steps:
-        backlog.put("x", size, precious)
+        added += backlog.put("x", size, precious)
         assert backlog.size <= 100
         if take and (found := backlog.get()):
             backlog.done(found[0])
             taken += 1
 
     assert len(backlog) + taken + lost() == len(steps)
+    assert len(backlog) + taken == added

@@ -348,6 +348,24 @@ def test_flush_soon_gives_up_where_nobody_is(make, nobody):
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_flush_does_not_hope_for_a_server_that_is_known_to_be_away(
+    make, server, monkeypatch, waits
+):
+    """It hangs since long before the end, or has failed already."""
+    server.mode = "hang" if waits else 503
+    monkeypatch.setattr(room, "PATIENCE", 0.3)
+    monkeypatch.setattr(room, "LAST_CHANCE", 0.2)
+    one = make(server.url)
+    one.take("span")
+    until(lambda: one._asked_at if waits else one.trouble)
+    time.sleep(0.5)
+    begun = time.monotonic()
+
+    assert not one.flush(20)
+    assert time.monotonic() - begun < 5
+
+
 def test_flush_sends_by_itself_where_no_thread_can_be(make, server, monkeypatch):
     """As at the end of the interpreter."""
 
@@ -416,6 +434,39 @@ def test_what_is_abandoned_is_counted_and_said(make, nobody, said):
     )
 
 
+def test_how_many_wait_can_be_read_by_others(make, server, monkeypatch):
+    """Sent, refused, dropped for lack of room or given up: none of these wait any more."""
+    monkeypatch.setattr(health, "unsent", [0.0])
+    one = make(server.url, most=2000)
+    server.mode = "hang"
+    for number in range(20):
+        one.take("precious" if number > 15 else "span")
+        assert health.unsent[0] == one.pending
+    assert lost() == {"queue full": 20 - one.pending}
+    server.mode = 400
+    other = make(server.url)
+    other.take("bad")
+    assert not other.flush(0.0)
+    until(lambda: not other.pending)
+    assert health.unsent[0] == one.pending > 0
+    one.abandon("process ended")
+
+    assert health.unsent[0] == 0
+
+
+def test_an_answer_after_the_end_counts_nothing(make, server, monkeypatch):
+    """What was on its way is counted as lost by then, and once."""
+    monkeypatch.setattr(health, "unsent", [0.0])
+    one = make(server.url)
+    server.mode = "drip"
+    one.take("span")
+    until(lambda: server.requests)
+    one.abandon("process ended")
+    until(lambda: not one._running)
+
+    assert (one.sent, health.unsent[0], lost()) == (0, 0, {"process ended": 1})
+
+
 def test_a_child_begins_with_nothing(make, server):
     """What waits is the parent's; the child sends its own on a connection of its own."""
     one = make(server.url)
@@ -470,7 +521,28 @@ def test_an_error_of_the_thread_does_not_end_the_sending(make, monkeypatch):
     until(lambda: not one._running)
     monkeypatch.undo()
     one.take("second")
-    until(lambda: scripted.taken == ["first", "second"])
+    until(lambda: time.monotonic() > one._no_thread_until)
+    one.take("third")
+    until(lambda: scripted.taken == ["first", "second", "third"])
+
+
+def test_an_error_that_stays_costs_few_threads(make, monkeypatch):
+    """Not one for each span that comes."""
+    scripted, started = Scripted(), []
+    start = room.start_new_thread
+    monkeypatch.setattr(room, "start_new_thread", lambda *a: started.append(a) or start(*a))
+    monkeypatch.setattr(room, "FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(scripted, "send", lambda *_: 1 / 0)
+    one = make(scripted)
+    one.take("first")
+    until(lambda: health.internal_errors.get("shipping.spans"))
+    until(lambda: not one._running)
+    for _ in range(100):
+        one.take("span")
+        time.sleep(0.001)
+
+    assert len(started) == 1
+    assert one.pending == 101
 
 
 def test_the_sending_observes_nothing(make):

@@ -45,12 +45,13 @@ def init(service: str | None = None, **settings: Any) -> None:
     never keeps a service from starting.
 
     Args:
-        service: Name of this service.
+        service: Name of this service; None leaves the one that a call before has given.
         settings: Any setting by its name in lower case, as in ``log_level="DEBUG"``. The
             environment variable ``OBSKIT_<NAME>`` wins over the argument.
     """
     with _lock:
-        arguments = _arguments | {"service": service} | settings
+        named = {} if service is None else {"service": service}
+        arguments = _arguments | named | settings
         _put_in_force(settings_.resolve(arguments), "service")
         _arguments.update(arguments)
 
@@ -69,6 +70,20 @@ def autostart() -> None:
             _put_in_force(settings, "captured")
         else:
             _put_in_force(settings.but(log_stream=stream), process.kind())
+        if _process == "helper" and settings.enabled:
+            from obskit import instrumentation
+
+            instrumentation.when_imported("multiprocessing.util", _serve_when_forked)
+
+
+def _serve_when_forked(util: Any) -> None:
+    """See that what a helper of multiprocessing forks, to run the user's code, is a service."""
+    util.register_after_fork(_become_service, lambda become: become())
+
+
+def _become_service() -> None:
+    if _process == "helper" and _active is not None:
+        _put_in_force(_active, "service")
 
 
 def _put_in_force(settings: Settings, kind: process.Kind) -> None:
@@ -76,10 +91,10 @@ def _put_in_force(settings: Settings, kind: process.Kind) -> None:
     before = _active
     if before is not None and kind == _process and values(before) == values(settings):
         return
-    observed = before is not None and before.enabled and _process != "captured"
+    observed = before is not None and before.enabled and _process == "service"
     _active, _process = settings, kind
     if settings.enabled:
-        rooms.enter(settings, kind, first=not observed, at_end=shutdown)
+        rooms.enter(settings, kind, first=not observed, at_end=end)
         _leave_well()
     elif rooms.states:
         rooms.leave()
@@ -94,7 +109,7 @@ def _leave_well() -> None:
     global _at_exit
     if not _at_exit:
         _at_exit = True
-        atexit.register(shutdown)
+        atexit.register(end)
 
 
 def shutdown(timeout: float = 5.0) -> None:
@@ -107,6 +122,18 @@ def shutdown(timeout: float = 5.0) -> None:
     """
     if _active is not None and _active.enabled:
         rooms.flush(timeout)
+
+
+def end(timeout: float = 5.0) -> None:
+    """Do the same where the process is about to end: what is still kept then is counted as lost.
+
+    Args:
+        timeout: Most seconds to wait, for all rooms together; 0 to write and send nothing.
+    """
+    if timeout > 0:
+        shutdown(timeout)
+    if _active is not None and _active.enabled:
+        rooms.give_up()
 
 
 def undo() -> None:
@@ -174,13 +201,14 @@ def status() -> dict[str, Any]:
         "lost": {"/".join(key): count for key, count in health.lost.items()},
     }
     if settings is not None:
-        report["settings"] = values(settings)
+        report["settings"] = {k: settings_.shown(v) for k, v in values(settings).items()}
         report["sources"] = dict(settings.sources)
-        report["problems"] = list(settings.problems)
+        report["problems"] = rooms.all_problems(settings)
     if rooms.states.get("shipping") == "on":
         from obskit import shipping
 
         report["spans"] = shipping.status()
+        report["lines"] = shipping.lines()
     if rooms.states.get("instrumentation") == "on":
         from dataclasses import asdict
 

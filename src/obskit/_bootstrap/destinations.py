@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 from obskit import health, shipping
 from obskit.logs import redaction
 from obskit.settings import Settings
-from obskit.shipping import verdict
+from obskit.shipping import endings, verdict
 from obskit.shipping.verdict import Verdict
 from obskit.traces import finished, zipkin
 
 LOGGER, WARNING = "obskit", 30
+POOLS = ("multiprocessing.pool", "concurrent.futures.process")
 
 _takers: tuple[Callable[[Any], None], ...] = ()
 
@@ -28,9 +30,27 @@ def connect(settings: Settings, at_end: Callable[..., None]) -> None:
         finished.listen(take)
 
 
+def tell_metrics() -> None:
+    """Let siblings know how many spans wait here, so that they are counted if this is killed."""
+    from obskit.metrics import workers
+
+    if _takers:
+        workers.current.keep_unsent()
+        finished.listen(_settle, first=True)
+
+
+def _settle(_: Any) -> None:
+    """Find the place of this process's numbers before its first span waits."""
+    from obskit.metrics import workers
+
+    finished.unlisten(_settle)
+    workers.current.settle_early()
+
+
 def disconnect() -> None:
     """Send no further spans."""
     global _takers
+    finished.unlisten(_settle)
     for take in _takers:
         finished.unlisten(take)
     _takers = ()
@@ -108,6 +128,23 @@ def say(message: str, fields: dict[str, Any]) -> None:
 
     if pipeline.is_on() and pipeline.enabled(LOGGER, WARNING):
         contextvars.Context().run(pipeline.emit, WARNING, LOGGER, message, fields)
+
+
+def spare_pools(*_: Any) -> None:
+    """Handle no SIGTERM in a worker of a pool: no handler may run while it waits for work.
+
+    `Pool.terminate` then waits for a worker that waits for ever, with any handler of Python's.
+    """
+    try:
+        module = sys.modules.get("multiprocessing.process")
+        process = module.current_process() if module else None
+        target = getattr(process, "_target", None)
+        # A child that is spawned for a pool imports it before it knows its target.
+        is_spawned = hasattr(process, "_inheriting") and POOLS[0] in sys.modules
+        if is_spawned or getattr(target, "__module__", "") in POOLS:
+            endings.give_back()
+    except Exception as error:
+        health.internal_error("shipping.pools", error)
 
 
 def end_with_celery(at_end: Callable[..., None]) -> Callable[[Any], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -16,6 +17,9 @@ from obskit.settings import Settings
 states: dict[str, str] = {}
 """What has become of each room: ``on``, or ``failed`` with the reason."""
 
+problems: dict[str, list[str]] = {}
+"""What a room does not understand of its settings; it goes on without."""
+
 listeners: list[tuple[str, Any]] = []
 """Further observers with their names, such as the one that ``obskit doctor`` counts with."""
 
@@ -29,13 +33,27 @@ def enter(settings: Settings, process: str, *, first: bool, at_end: Callable[[],
     _contained("observers", _observers, settings, speaking)
     _contained("instrumentation", _instrumentation, settings, at_end)
     _contained("traces", _traces)
-    if process != "helper" and (settings.zipkin or settings.otlp or "shipping" in states):
+    sends = settings.zipkin or settings.otlp or settings.ship
+    if process != "helper" and (sends or "shipping" in states):
         _contained("shipping", _shipping, settings, at_end)
     if speaking:
         _contained("capture", _capture, settings)
     if process == "service":
         _contained("metrics", _metrics, settings)
         _contained("start line", _say_hello, settings, first)
+
+
+def _before_fork() -> None:
+    try:
+        from obskit._bootstrap import forks
+
+        forks.finish(list(states))
+    except Exception as error:
+        health.internal_error("bootstrap.fork", error)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def _contained(room: str, enter: Callable[..., None], *arguments: Any) -> None:
@@ -99,15 +117,20 @@ def _report(where: str, text: str) -> None:
 def _observers(settings: Settings, speaking: bool) -> None:
     """Let metrics hear a start first and an end last; the summary line comes before both.
 
-    So the line is out before anything slower happens, and the span's ID is known to all.
+    So the line is out before anything slower happens, and the span's ID is known to all. What
+    was held back of a unit of work is written before its summary.
     """
     observers = dict(_observers_that_work(settings, speaking))
     observation.configure([*observers.items(), *listeners])
 
 
 def _observers_that_work(settings: Settings, speaking: bool) -> Iterator[tuple[str, Any]]:
-    for room, make in (("metrics", _red), ("traces", _recorder), ("summary", _summary)):
+    for room, make in (
+        ("metrics", _red), ("traces", _recorder), ("summary", _summary), ("rings", _rings)
+    ):  # fmt: skip
         if room == "summary" and not (speaking and settings.request_log):
+            continue
+        if room == "rings" and not (speaking and settings.debug_ring):
             continue
         try:
             yield room, make(settings)
@@ -122,7 +145,27 @@ def _red(settings: Settings) -> Any:
     from obskit.metrics.red import Red
 
     metrics.configure(settings)
+    if states.get("logs") == "on":
+        from obskit.logs import pipeline
+        from obskit.metrics import runtime
+
+        pipeline.on_error = _count_error
+        runtime.ask("storm", _tell_of_storms if settings.storm else None)
     return Red()
+
+
+def _count_error(here: Any, kind: str, fingerprint: str) -> None:
+    from obskit.metrics import errors
+
+    errors.count(here, kind, fingerprint)
+
+
+def _tell_of_storms() -> tuple[()]:
+    """Say at a scrape what was suppressed, since a service that is silent has no other moment."""
+    from obskit.logs import storm
+
+    storm.tell()
+    return ()
 
 
 def _recorder(settings: Settings) -> Any:
@@ -139,10 +182,17 @@ def _summary(settings: Settings) -> Any:
     return Summary()
 
 
+def _rings(settings: Settings) -> Any:
+    from obskit.logs.held import Rings
+
+    return Rings()
+
+
 def _instrumentation(settings: Settings, at_end: Callable[[], None]) -> None:
     from obskit import instrumentation
 
     instrumentation.arm(settings)
+    problems["instrumentation"] = instrumentation.problems(settings)
     instrumentation.when_imported("multiprocessing.util", _end_with_children(at_end))
     if states.get("observer metrics") == "on":
         from obskit import metrics
@@ -166,7 +216,25 @@ def _shipping(settings: Settings, at_end: Callable[..., None]) -> None:
     from obskit._bootstrap import destinations
 
     destinations.connect(settings, at_end)
+    if states.get("observer metrics") == "on":
+        destinations.tell_metrics()
+    if settings.ship or "obskit._bootstrap.lines" in sys.modules:
+        from obskit._bootstrap import lines
+
+        lines.connect(settings)
+        problems["shipping"] = lines.problems
+        if states.get("observer metrics") == "on":
+            lines.tell_metrics()
     instrumentation.when_imported("celery.signals", destinations.end_with_celery(at_end))
+    destinations.spare_pools()
+    instrumentation.when_imported("multiprocessing.util", _spare_pools)
+    instrumentation.when_imported("multiprocessing.pool", destinations.spare_pools)
+
+
+def _spare_pools(util: Any) -> None:
+    from obskit._bootstrap import destinations
+
+    util.register_after_fork(destinations.spare_pools, destinations.spare_pools)
 
 
 def _capture(settings: Settings) -> None:
@@ -193,8 +261,13 @@ def _say_hello(settings: Settings, first: bool) -> None:
 
     logger = logs.get_logger("obskit")
     logger.info("process started" if first else "settings changed", **_facts())
-    for problem in settings.problems:
+    for problem in all_problems(settings):
         logger.warning("setting not understood", obskit_problem=problem)
+
+
+def all_problems(settings: Settings) -> list[str]:
+    """Return what is not understood of *settings*, by themselves and by the rooms."""
+    return [*settings.problems, *(one for found in problems.values() for one in found)]
 
 
 def _facts() -> dict[str, Any]:
@@ -227,6 +300,12 @@ def flush(timeout: float) -> None:
         _leave_by("obskit.shipping", "flush", timeout)
     if states.get("logs") == "on":
         _leave_by("obskit.logs", "shutdown", max(0.0, deadline - monotonic()))
+
+
+def give_up() -> None:
+    """Let the rooms say what they have not got rid of."""
+    if states.get("logs") == "on":
+        _leave_by("obskit.logs", "give_up")
 
 
 def leave() -> None:

@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "run a program and say what is observed, what is not, and why",
     "story": "show one operation in causal order, and who is to blame",
     "hops": "show on which edges between services the ID or the clock gets lost",
+    "ship": "send the lines of any program, and what waits in the spool, to a backend",
+    "fields": "show the fields that services write, their types, and where they disagree",
     "demo": "show a mystery in a shop of several services, then solve it",
 }
 

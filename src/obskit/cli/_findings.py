@@ -36,7 +36,12 @@ class Case:
 
     def verdicts(self) -> dict[str, list[Verdict]]:
         """Return the verdict on each line, by stream."""
-        return {name: list(_lines.read(raw)) for name, raw in self.output.items()}
+        return {name: list(_lines.read(raw, self.form)) for name, raw in self.output.items()}
+
+    @property
+    def form(self) -> str:
+        """The form that lines are to have."""
+        return str(self.observed.settings.get("log_format") or "json")
 
 
 def examine(case: Case) -> tuple[list[Check], list[dict[str, object]]]:
@@ -83,7 +88,7 @@ def _last_words(case: Case) -> Iterator[str]:
     """Yield what the program itself has said last; our own lines are not its words."""
     for raw in (case.trial.stderr, case.trial.stdout, *case.output.values()):
         for text in reversed(raw.splitlines()):
-            line = _lines.judge(text).line
+            line = _lines.judge(text, case.form).line
             if not text.strip() or text.startswith(b"obskit: ") or (line and _is_ours(line)):
                 continue
             yield f"its last words: {_words(line or {}) or excerpt(text)}"
@@ -156,8 +161,7 @@ def _judge_lines(
     total = sum(map(len, verdicts.values()))
     if not verdicts:
         stream = case.observed.settings.get("log_stream")
-        form = case.observed.settings.get("log_format") or "json"
-        return Check("lines", "note", f"not judged: format {form} to {stream}")
+        return Check("lines", "note", f"not judged: format {case.form} to {stream}")
     if not total:
         return Check("lines", "bad", "not a single line came out", tuple(_why_none(verdicts)))
     cut = "; the end of the output was too long to be kept" if case.trial.cut else ""

@@ -122,7 +122,8 @@ def _libraries(found: list[Library]) -> Check:
 
 
 def _settings(settings: Settings) -> Check:
-    problems = tuple(map(mask, settings.problems))
+    found = (*settings.problems, *instrumentation.problems(settings))
+    problems = tuple(map(mask, found))
     if problems:
         return Check("settings", "bad", "not all are understood; defaults are used", problems)
     if not settings.enabled:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from obskit import fields
+from obskit import fields, schemas
 
 REQUIRED = tuple(item.name for item in fields.LINE if item.when == "always")
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -46,21 +46,39 @@ class Verdict(NamedTuple):
     number: int = 0
 
 
-def read(output: bytes) -> Iterator[Verdict]:
-    """Yield a verdict on each line of *output*."""
+def read(output: bytes, form: str = "json") -> Iterator[Verdict]:
+    """Yield a verdict on each line of *output*, which has the *form* of the settings."""
     for number, raw in enumerate(output.split(b"\n"), 1):
         if raw:
-            yield judge(raw)._replace(number=number)
+            yield judge(raw, form)._replace(number=number)
 
 
-def judge(raw: bytes) -> Verdict:
-    """Return the verdict on one line without its end."""
+def judge(raw: bytes, form: str = "json") -> Verdict:
+    """Return the verdict on one line without its end; what it says is told canonically."""
+    if form in schemas.NAMES:
+        return _judge_as(raw, form)
     try:
         line = json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         return Verdict(raw, None, _reason(error))
     if not isinstance(line, dict):
         return Verdict(raw, None, "no JSON object")
+    return Verdict(raw, line, _fault(line))
+
+
+def _judge_as(raw: bytes, form: str) -> Verdict:
+    try:
+        text = raw.decode("utf-8")
+        found = text
+        if form != "logfmt":
+            found = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+            if not isinstance(found, dict):
+                return Verdict(raw, None, "no JSON object")
+        line = schemas.of(form).decode(found)
+    except (ValueError, RecursionError) as error:
+        return Verdict(raw, None, _reason(error))
+    if line is None:
+        return Verdict(raw, None, f"not in the format {form}")
     return Verdict(raw, line, _fault(line))
 
 

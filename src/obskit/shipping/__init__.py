@@ -1,26 +1,48 @@
-"""Deliver spans to servers: in the background, bounded, flushed at the end, counted where lost."""
+"""Deliver spans and lines to servers: in the background, bounded, counted where lost.
+
+Spans wait in memory and are flushed at the end; lines wait in the spool of their service, where
+they outlive their process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obskit.shipping import endings
 from obskit.shipping.notices import Say
 from obskit.shipping.sender import Destination, Sender
 from obskit.shipping.zipkin import Zipkin, shown
 
-__all__ = ["Destination", "Sender", "Zipkin", "configure", "flush", "shown", "status", "undo"]
+if TYPE_CHECKING:
+    from obskit.shipping.backends import Backend
+    from obskit.shipping.road import Road
+
+__all__ = [
+    "Destination",
+    "Sender",
+    "Zipkin",
+    "configure",
+    "counts",
+    "flush",
+    "lines",
+    "send_lines",
+    "shown",
+    "status",
+    "stop_lines",
+    "undo",
+]
 
 LONGEST_FLUSH = 3.0
 # Several roads lead to the end of a process; a server that is away is waited for on one of them.
-SOON_AGAIN = 1.0
+SOON_AGAIN = 3.0
 
 _senders: dict[str, Sender] = {}
 # Those of settings that were in force before: what they still have goes where it was to go.
 _former: list[Sender] = []
 _failed_at = -SOON_AGAIN
+_road: Road | None = None
 
 
 def configure(
@@ -51,6 +73,46 @@ def configure(
     return tuple(sender.take for sender in _senders.values())
 
 
+def send_lines(
+    backends: Mapping[str, Backend],
+    folder: str | None,
+    *,
+    most: int,
+    queue: int,
+    fsync: bool,
+    say: Say,
+    spares: bool = False,
+) -> Road:
+    """Send lines to *backends* from now on; return what takes them.
+
+    Args:
+        backends: Who talks to each destination, by name.
+        folder: The folder of the service's spool; None keeps what waits in memory.
+        most: Bytes that the spool may take.
+        queue: Bytes that may wait in memory.
+        fsync: Whether a durable line is on the disk before the call returns.
+        say: Writes a line about trouble.
+        spares: Whether what these have got stays for destinations that were there before.
+    """
+    global _road, _failed_at
+    from obskit.shipping.road import Road
+
+    stop_lines()
+    _failed_at = -SOON_AGAIN
+    _road = Road(backends, folder, most, queue, fsync, say, spares)
+    return _road
+
+
+def stop_lines() -> None:
+    """Send no further lines; what is in the spool waits there."""
+    global _road
+    road, _road = _road, None
+    if road is not None:
+        road.flush(monotonic() + LONGEST_FLUSH)
+        road.abandon("switched off")
+        road.close()
+
+
 def flush(timeout: float = LONGEST_FLUSH) -> bool:
     """Send what waits, within *timeout* seconds but at most 3; tell whether all of it is out.
 
@@ -59,9 +121,13 @@ def flush(timeout: float = LONGEST_FLUSH) -> bool:
     global _failed_at
     now = monotonic()
     if now < _failed_at + SOON_AGAIN:
+        if _road is not None:
+            _road.store(now + SOON_AGAIN)
         return False
     deadline = now + min(timeout, LONGEST_FLUSH)
-    done = [sender.flush(max(0.0, deadline - monotonic())) for sender in _all()]
+    # Lines are brought to where they are safe before anybody is waited for.
+    done = [] if _road is None else [_road.flush(deadline)]
+    done += [sender.flush(max(0.0, deadline - monotonic())) for sender in _all()]
     if not all(done) and timeout >= LONGEST_FLUSH:
         _failed_at = monotonic()
     return all(done)
@@ -74,6 +140,8 @@ def _all() -> tuple[Sender, ...]:
 def _abandon(reason: str) -> None:
     for sender in _all():
         sender.abandon(reason)
+    if _road is not None:
+        _road.abandon(reason)
 
 
 def status() -> dict[str, dict[str, Any]]:
@@ -89,8 +157,19 @@ def status() -> dict[str, dict[str, Any]]:
     }
 
 
+def lines() -> dict[str, dict[str, Any]]:
+    """Say where lines go, how many this process has sent, how many wait, and what is wrong."""
+    return {} if _road is None else _road.status()
+
+
+def counts() -> list[tuple[str, tuple[str, ...], float]]:
+    """Return what metrics say of the spool: taken, dead, dropped and waiting, by destination."""
+    return [] if _road is None else _road.counts()
+
+
 def undo() -> None:
     """Send nothing any more, and give the process back."""
+    stop_lines()
     endings.undo()
     _abandon("switched off")
     for sender in _all():

@@ -42,26 +42,35 @@ class Backlog:
         """Bytes that are waiting or on their way."""
         return self._added - self._done
 
-    def put(self, item: Any, size: int, precious: bool) -> None:
-        """Add *item*; where there is no room something ordinary is dropped, and counted."""
+    def put(self, item: Any, size: int, precious: bool) -> int:
+        """Add *item*, and return how many more there are now.
+
+        Where there is no room something ordinary is dropped, and counted.
+        """
+        dropped = 0
         if self._added - self._done + size > self._most or len(self) >= MOST_ITEMS:
-            if not self._make_room(size, precious):
+            has_room, dropped = self._make_room(size, precious)
+            if not has_room:
                 health.lose(self._signal, "queue full")
-                return
+                return -dropped
         self._added += size
         (self._precious if precious else self._ordinary).append((size, item))
+        return 1 - dropped
 
-    def _make_room(self, size: int, precious: bool) -> bool:
+    def _make_room(self, size: int, precious: bool) -> tuple[bool, int]:
+        """Tell whether there is room for *size* bytes, and how many items were dropped for it."""
+        dropped = 0
         if not precious or size > self._most:
-            return False
+            return False, dropped
         while self._added - self._done + size > self._most or len(self) >= MOST_ITEMS:
             try:
-                dropped, _ = self._ordinary.popleft()
+                freed, _ = self._ordinary.popleft()
             except IndexError:
-                return False
-            self._added -= dropped
+                return False, dropped
+            self._added -= freed
+            dropped += 1
             health.lose(self._signal, "queue full")
-        return True
+        return True, dropped
 
     def get(self) -> tuple[int, Any] | None:
         """Return the next item with its size, which counts until it is `done`; None if none is."""

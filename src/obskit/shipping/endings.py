@@ -35,6 +35,8 @@ _state = _State()
 def install(flush: Callable[[float], None], abandon: Callable[[str], None]) -> None:
     """Call *flush* with seconds, then *abandon* with the reason, when the process ends.
 
+    No seconds mean that nothing is to be sent any more.
+
     A handler for SIGTERM that is there already stays, and one that comes later takes the place
     of ours: these programs end in a way of their own.
     """
@@ -54,6 +56,11 @@ def undo() -> None:
     """Give the signal back, if it is still ours."""
     _state.flush = _state.abandon = None
     atexit.unregister(_at_exit)
+    give_back()
+
+
+def give_back() -> None:
+    """Let the signal end this process as if we were not there, if it is still ours."""
     try:
         if signal.getsignal(signal.SIGTERM) is _on_signal:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -67,10 +74,10 @@ def _at_exit() -> None:
     _give_up("process ended")
 
 
-def _flush() -> None:
+def _flush(seconds: float = FLUSH_SECONDS) -> None:
     try:
         if _state.flush is not None:
-            _state.flush(FLUSH_SECONDS)
+            _state.flush(seconds)
     except Exception as error:
         health.internal_error("shipping.end", error)
 
@@ -130,6 +137,7 @@ def _wrap_exit() -> None:
 
     @wraps(original)
     def _exit(status: int) -> None:
+        _flush(0.0)
         _give_up("os._exit")
         original(status)
 

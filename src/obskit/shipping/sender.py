@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any, Protocol
 
-from obskit import health
+from obskit import health, signals
 from obskit.observation import suppress
 from obskit.shipping.backlog import Backlog
 from obskit.shipping.notices import Notices, Say
@@ -22,19 +22,18 @@ from obskit.shipping.verdict import AGAIN, TAKEN, Verdict
 # Taken by name when this is imported: lock, thread and sleep are then of one kind, all the
 # operating system's, or all those that gevent has put in their places before.
 
-LINGER_SECONDS = 0.5
-LONGEST_EXCHANGE = 10.0
-TICK_SECONDS = 0.005
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-URGENT_PAUSE = 0.2
+LINGER_SECONDS, LONGEST_EXCHANGE, TICK_SECONDS = 0.5, 10.0, 0.005
+FIRST_PAUSE, LONGEST_PAUSE, URGENT_PAUSE = 0.5, 30.0, 0.2
 # So many do not wait for more; so many go together where a server is slow.
 ENOUGH, MOST_IN_BATCH = 500, 2000
 LARGEST_BATCH = 900 * 1024
 # Failures in a row at the end of a process before it gives up.
 MOST_LAST_FAILURES = 2
-# So often a batch is sent that the server itself fails at.
-MOST_TRIES = 10
-MOST_PARTS = 64
+# At the end: for one answer, and for a server that is known to be away. Where a program is several
+# processes one waits for the other, and all are to end within seconds.
+PATIENCE, LAST_CHANCE = 2.0, 1.0
+# So often a batch is sent that the server itself fails at, and so often it is cut.
+MOST_TRIES, MOST_PARTS = 10, 64
 
 
 class Destination(Protocol):
@@ -96,6 +95,7 @@ class Sender:
         self._bell.acquire()
         self._running = self._resting = self._ended = False
         self._urgent_until = self._not_before = self._no_thread_until = 0.0
+        self._asked_at = self._hopes_until = 0.0
         self._failures = self._last_failures = self._tries = 0
         self._notices = Notices(self._say, self.signal, self.destination.url)
 
@@ -121,7 +121,8 @@ class Sender:
             health.lose(self.signal, "encoding")
             return
         backlog = self.backlog
-        backlog.put(packed, size, self._is_precious(item))
+        more = backlog.put(packed, size, self._is_precious(item))
+        health.unsent[0] += more
         if not self._running:
             self._begin()
         elif self._resting or len(backlog) == ENOUGH:
@@ -149,6 +150,7 @@ class Sender:
         self._one.release()
 
     def _run(self) -> None:
+        signals.leave()
         try:
             with suppress():
                 while not self._ended:
@@ -159,6 +161,7 @@ class Sender:
                         self._rest()
             self.destination.close()
         except Exception as error:
+            self._no_thread_until = monotonic() + FIRST_PAUSE
             health.internal_error(f"shipping.{self.signal}", error)
         finally:
             self._stop()
@@ -205,9 +208,12 @@ class Sender:
 
     def _try(self, batch: list[tuple[int, Any]]) -> Verdict:
         seconds = LONGEST_EXCHANGE
+        now = self._asked_at = monotonic()
         if self._urgent_until:
-            seconds = min(seconds, max(TICK_SECONDS, self._urgent_until - monotonic()))
-        return self.destination.send([item for _, item in batch], seconds)
+            seconds = min(PATIENCE, max(TICK_SECONDS, self._urgent_until - now))
+        answer = self.destination.send([item for _, item in batch], seconds)
+        self._asked_at = 0.0
+        return answer
 
     def _fill(self) -> None:
         """Take the next batch; most of the room stays for what matters more."""
@@ -222,6 +228,8 @@ class Sender:
 
     def _finish(self, done: list[tuple[int, Any]], lost: str = "") -> None:
         """Let go of *done*, which is part of the batch: delivered, or *lost* for a reason."""
+        if self._ended:
+            return  # an answer that comes too late: it is counted as lost by now
         if done is self._batch:
             self._batch = []
         else:
@@ -229,12 +237,14 @@ class Sender:
             self._batch = [one for one in self._batch if id(one) not in gone]
         for size, _ in done:
             self.backlog.done(size)
+        count = len(done)
+        health.unsent[0] -= count
         if lost:
             self.trouble = lost
-            health.lose(self.signal, f"refused: {lost}", len(done))
-            self._notices.refused(len(done), lost)
+            health.lose(self.signal, f"refused: {lost}", count)
+            self._notices.refused(count, lost)
             return
-        self.sent += len(done)
+        self.sent += count
         self._notices.sent()
         self.trouble = ""
         self._failures = self._last_failures = 0
@@ -249,9 +259,8 @@ class Sender:
             part = parts.pop()
             answer = self._try(part)
             if answer.kind == AGAIN:
-                # All that is left is in the batch still.
                 self._wait_longer(answer)
-                return
+                return  # all that is left is in the batch still
             if answer.kind == TAKEN:
                 self._finish(part)
             elif len(part) == 1 or not answer.part:
@@ -267,8 +276,7 @@ class Sender:
         self._last_failures += 1
         self.trouble = answer.why
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
-        # Not all processes are to come back at the same moment.
-        pause *= 0.5 + os.urandom(1)[0] / 512
+        pause *= 0.5 + os.urandom(1)[0] / 512  # not all processes are to come back at once
         self._not_before = monotonic() + max(pause, answer.wait)
         self._notices.cannot_send(answer.why)
 
@@ -277,6 +285,7 @@ class Sender:
         if not self.pending:
             return True
         deadline = monotonic() + timeout
+        self._hopes_until = deadline - max(0.0, timeout - LAST_CHANCE)
         self._last_failures = 0
         self._urgent_until = deadline
         if not self._running:
@@ -291,7 +300,9 @@ class Sender:
 
     def _goes_on(self, deadline: float) -> bool:
         left = self.pending and self._last_failures < MOST_LAST_FAILURES
-        return bool(left) and monotonic() < deadline
+        now = monotonic()
+        is_away = self._failures or 0.0 < self._asked_at < now - PATIENCE
+        return bool(left) and now < (self._hopes_until if is_away else deadline)
 
     def _send_here(self, deadline: float) -> None:
         """Send in this thread, where there can be no other."""
@@ -306,10 +317,10 @@ class Sender:
 
     def abandon(self, reason: str) -> None:
         """Count what still waits as lost, since the process ends, and say so."""
-        count = self.pending
         self._ended = True
-        if count:
+        if count := self.pending:
             self.backlog, self._batch = Backlog(self.signal, self._most), []
+            health.unsent[0] -= count
             health.lose(self.signal, reason, count)
             self._notices.lost(count, reason)
 

@@ -1,0 +1,238 @@
+"""What the command sends, what it says, and how it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from obskit import cli
+from obskit.shipping.spool import Appender
+from tests.services.ports import reserve_port
+
+HEAD = "SERVICE  DESTINATION"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """Keep the spool in the folder of the test, and no settings of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("OBSKIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OBSKIT_SPOOL", str(tmp_path / "spools"))
+    monkeypatch.setenv("OBSKIT_SERVICE", "cron")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run(capsys):
+    """Give what runs the command and returns its code and what it has written."""
+
+    def call(*words):
+        code = cli.main(["ship", *words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Give the path of a file with two lines, and the URL of where they go."""
+    path = tmp_path / "app.log"
+    path.write_text('hello\n{"msg": "x", "level": "ERROR"}\n\n')
+    return str(path), f"file://{tmp_path}/out.log"
+
+
+def sent(tmp_path, name="out.log"):
+    """Return the lines that have arrived."""
+    return [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+
+
+def test_the_lines_of_a_file_are_sent(run, lines, tmp_path):
+    """Text becomes lines, JSON keeps its level; the command says how many there were."""
+    path, url = lines
+    code, out, err = run(path, "--to", url)
+
+    assert (code, out, err) == (0, f"{url}: 2 sent\n", "")
+    assert [(one["message"], one["level"]) for one in sent(tmp_path)] == [
+        ("hello", "info"),
+        ("x", "error"),
+    ]
+    assert {one["service"] for one in sent(tmp_path)} == {"cron"}
+
+
+def test_the_status_adds_up(run, lines):
+    """A table for people, JSON for programs."""
+    run(lines[0], "--to", lines[1])
+    code, out, _ = run("--status")
+    head, row = out.splitlines()
+
+    assert code == 0
+    assert head.startswith(HEAD)
+    assert row.split()[2:] == ["2", "2", "0", "0", "0"]
+
+    code, out, _ = run("--status", "--json", "--service", "cron")
+    [standing] = json.loads(out)["cron"]["destinations"].values()
+    assert (standing["logged"], standing["taken"], standing["waiting"]) == (2, 2, 0)
+
+
+def test_what_nobody_has_begun_to_send_is_shown(run, tmp_path):
+    """A process that was killed at once has left it."""
+    spool = Appender(tmp_path / "spools" / "pay", 1 << 20)
+    spool.append([b"{}"], True)
+    code, out, _ = run("--status")
+    spool.close()
+
+    assert (code, out.count("\n")) == (0, 2)
+    assert re.search("^pay: [0-9]+ bytes wait, and nobody has begun to send them$", out, re.M)
+
+
+def test_what_nobody_takes_waits_and_is_sent_later(run, lines, tmp_path):
+    """The code says so, and the next run sends it."""
+    nobody = f"elasticsearch+http://127.0.0.1:{reserve_port()}"
+    code, out, _ = run(lines[0], "--to", nobody, "--wait", "0.5")
+    assert code == 1
+    assert out == f"{nobody}: 0 sent, 2 wait, trouble: no connection\n"
+
+    code, out, _ = run("--to", lines[1])
+    assert (code, out) == (0, f"{lines[1]}: 2 sent\n")
+    assert [one["message"] for one in sent(tmp_path)] == ["hello", "x"]
+
+
+def test_json_tells_the_same(run, lines):
+    """For whoever reads it in a script."""
+    code, out, _ = run(lines[0], "--to", lines[1], "--json")
+    told = json.loads(out)
+
+    assert code == 0
+    assert (told["read"], told["waiting"]) == (2, 0)
+    [one] = told["destinations"].values()
+    assert (one["to"], one["sent"], one["refused"]) == (lines[1], 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "foo+http://x"], "must begin with one of elasticsearch,"),
+        ([], "where to? say --to URL or set OBSKIT_SHIP"),
+        (["--to", "file:///x/y", "nowhere.log"], "cannot read nowhere.log: No such file"),
+        (["--status"], "there is no spool"),
+        (["--retry-dead", "--to", "file:///x/y"], "service cron has no spool"),
+        (["--to", "humio+https://ann:hunter2@h:x/"], "humio: not a URL"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(run, words, said):
+    """With what would be right, without any secret, and with code 2."""
+    code, out, err = run(*words)
+
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert "hunter2" not in err
+
+
+def test_a_service_has_to_be_named(run, monkeypatch):
+    """Lines of nobody help nobody."""
+    monkeypatch.delenv("OBSKIT_SERVICE")
+    code, _, err = run("--to", "file:///x/y")
+
+    assert code == 2
+    assert "say --service NAME or set OBSKIT_SERVICE" in err
+
+
+def start(tmp_path, *words, **options):
+    """Start the command as a process."""
+    environment = {**os.environ, "OBSKIT_SHIP": f"file://{tmp_path}/out.log"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "obskit", "ship", *words],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def until(condition, seconds=15.0):
+    """Wait until *condition* is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_lines_of_a_pipe_are_sent_as_they_come(tmp_path):
+    """Not only when the program ends that writes them."""
+    process = start(tmp_path)
+    process.stdin.write(b"first\n")
+    process.stdin.flush()
+    until(lambda: (tmp_path / "out.log").exists() and sent(tmp_path))
+
+    _, err = process.communicate(b"second\nthird", timeout=20)
+    assert (process.returncode, err) == (0, b"")
+    assert [one["message"] for one in sent(tmp_path)] == ["first", "second", "third"]
+
+
+def test_a_pipe_that_nobody_writes_into_holds_up_nothing(tmp_path):
+    """As by ssh: what waits in the spool is sent meanwhile, and a signal ends it."""
+    spool = Appender(tmp_path / "spools" / "cron", 1 << 20)
+    spool.append([b'{"timestamp":"2026-01-02T03:04:05.678901Z","message":"left"}'], True)
+    spool.close()
+    process = start(tmp_path)
+    until(lambda: (tmp_path / "out.log").exists() and sent(tmp_path))
+    process.send_signal(signal.SIGTERM)
+    # The pipe is still open.
+    assert process.wait(5) == 0
+    out, err = process.communicate()
+
+    assert b"1 sent" in out
+    assert err == b""
+    assert [one["message"] for one in sent(tmp_path)] == ["left"]
+
+
+def test_with_follow_it_sends_for_others_until_it_is_told_to_end(tmp_path):
+    """A process whose own sending is off leaves its lines in the spool."""
+    process = start(tmp_path, "--follow")
+    process.stdin.close()
+    until(lambda: list((tmp_path / "spools").glob("cron/lease")))
+    service = (
+        "import obskit, os; obskit.init('cron', metrics_port='off', log_stream=os.devnull,"
+        f" ship='file://{tmp_path}/out.log'); obskit.get_logger('x').info('late'); os._exit(0)"
+    )
+    durable = {**os.environ, "OBSKIT_DURABLE": "x"}
+    subprocess.run([sys.executable, "-c", service], env=durable, check=True, timeout=20)
+    until(lambda: (tmp_path / "out.log").exists() and "late" in (tmp_path / "out.log").read_text())
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_dead_letters_are_sent_again(run, lines, tmp_path):
+    """What is taken now is gone from there; the code tells whether some are left."""
+    from obskit.shipping import target
+    from obskit.shipping.dead import DeadLetters
+    from obskit.shipping.entry import Entry
+    from obskit.shipping.verdict import REFUSED, Verdict
+
+    run(lines[0], "--to", lines[1])
+    name = target.parse(lines[1]).name
+    letters = DeadLetters(str(tmp_path / "spools" / "cron"), name)
+    body = b'{"timestamp":"2026-01-02T03:04:05.678901Z","level":"info","message":"again"}'
+    letters.write(lines[1], Entry("a-1", body), Verdict(REFUSED, "status 400"))
+
+    code, out, _ = run("--retry-dead", "--to", lines[1])
+
+    assert (code, out) == (0, f"{lines[1]}: 1 taken, 0 refused again\n")
+    assert sent(tmp_path)[-1]["message"] == "again"
+    assert letters.read() == []
