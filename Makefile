@@ -17,9 +17,10 @@ help: ## Show the targets
 demo: $(VENV)/.demo ## Show a mystery, then solve it
 	$(VENV)/bin/obskit demo $(ARGS)
 
+# Most tests wait for processes: two of them share the time. A file stays in one process.
 .PHONY: test
 test: $(VENV)/.test ## Run all tests (ARGS="-k name" for some)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-all-pythons
 test-all-pythons: ## Run all tests on every Python >= 3.11 that is found
@@ -36,7 +37,7 @@ test-oldest: ## Run all tests with the oldest supported version of every depende
 # The oldest Starlette leaves streams open.
 .PHONY: test-in-oldest
 test-in-oldest: $(VENV)/.oldest
-	$(RUN) -m pytest --deselect tests/scripts/test_notices.py \
+	$(RUN) -m pytest -n 2 --dist loadfile --deselect tests/scripts/test_notices.py \
 	  -W 'ignore:Unclosed <MemoryObject:ResourceWarning' $(ARGS)
 
 .PHONY: lint

@@ -107,11 +107,40 @@ def test_spans_take_the_same_road(started, out):
 
 @pytest.mark.parametrize(
     ("service", "name"),
-    [("shop", "shop"), ("a/b c", "a_b_c"), ("..", "_"), ("ü" * 200, "_" * 100), ("", "_")],
+    [
+        ("shop", "shop"),
+        ("a/b c", "a_b_c-904d1d86"),
+        ("..", "-"),
+        ("ü" * 200, "_" * 90 + "-"),
+        ("x" * 101, "x" * 90 + "-"),
+        ("b\udcffd", "b_d-"),
+        ("", "-00000000"),
+    ],
 )
 def test_a_service_has_a_folder_of_its_own(service, name):
-    """Whatever it is called."""
-    assert lines.folder_name(service) == name
+    """Whatever it is called, the same each time, and short enough for a file system."""
+    found = lines.folder_name(service)
+
+    assert found.startswith(name)
+    assert len(found) <= 100
+    assert found == lines.folder_name(service)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("заказ", "склад"), ("a b", "a_b"), ("x" * 200, "x" * 201), ("", "_")]
+)
+def test_two_services_never_share_a_folder(one, other):
+    """Else one of them would send the lines of the other as its own."""
+    assert lines.folder_name(one) != lines.folder_name(other)
+
+
+def test_a_spool_stays_where_it_was_when_the_process_goes_elsewhere(tmp_path, monkeypatch):
+    """A relative path counts from where the process begins, ~ is the user's home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+
+    assert lines.folder(Settings(spool="here", service="shop")) == f"{tmp_path}/here/shop"
+    assert lines.folder(Settings(spool="~/x", service="shop")) == "/home/ann/x/shop"
 
 
 def test_a_spool_may_be_off():

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from obskit import cli
+from obskit import cli, health
 from obskit.shipping.spool import Appender
 from tests.services.ports import reserve_port
 
@@ -26,8 +26,10 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("OBSKIT_SERVICE", "cron")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", None)
+    health.reset()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
+    health.reset()
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -236,3 +238,48 @@ def test_dead_letters_are_sent_again(run, lines, tmp_path):
     assert (code, out) == (0, f"{lines[1]}: 1 taken, 0 refused again\n")
     assert sent(tmp_path)[-1]["message"] == "again"
     assert letters.read() == []
+
+
+@pytest.mark.parametrize(("size", "length"), [("1MiB", 3_000_000), ("100MiB", 70_000_000)])
+def test_a_line_without_room_anywhere_is_told_and_holds_up_nobody(
+    run, tmp_path, monkeypatch, size, length
+):
+    """Where the spool can never take it, or it is no line at all."""
+    monkeypatch.setenv("OBSKIT_SPOOL_SIZE", size)
+    path = tmp_path / "app.log"
+    path.write_text("a\n" + length * "x" + "\nb\n")
+    code, out, _ = run(str(path), "--to", f"file://{tmp_path}/out.log?size=1GiB", "--wait", "5")
+
+    messages = [one["message"] for one in sent(tmp_path)]
+    assert (messages[0], messages[-1]) == ("a", "b")
+    if size == "1MiB":
+        assert (code, messages) == (1, ["a", "b"])
+        assert "1 lost: too long" in out
+        assert run("--status")[0] == 1
+    else:
+        assert code == 0
+        assert "".join(messages[1:-1]) == length * "x"
+
+
+def test_a_spool_that_cannot_be_used_is_bad_news(run, tmp_path, monkeypatch):
+    """Nobody knows what waits there; lines of a pipe are sent all the same."""
+    (tmp_path / "spools").write_text("")
+    code, out, err = run("--to", f"file://{tmp_path}/out.log", "--wait", "0")
+    assert code == 1
+    assert "no spool" in out
+    assert "no spool" in err
+
+    (tmp_path / "app.log").write_text("a\n")
+    code, _, _ = run(str(tmp_path / "app.log"), "--to", f"file://{tmp_path}/out.log")
+    assert code == 0
+
+
+def test_what_may_not_be_read_is_wrong_use(run, tmp_path, monkeypatch):
+    """A sentence, and no traceback."""
+
+    def show(*_, **__):
+        raise PermissionError(13, "Permission denied", "/x")
+
+    monkeypatch.setattr("obskit.cli._spools.show", show)
+
+    assert run("--status") == (2, "", "obskit ship: cannot read /x: Permission denied\n")

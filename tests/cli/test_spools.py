@@ -65,3 +65,29 @@ def test_a_service_that_is_not_there_is_named(tmp_path):
         _spools.show(Settings(spool=str(tmp_path)), "shop", as_json=False)
     with pytest.raises(_spools.NoSpool, match="is no folder"):
         _spools.show(Settings(spool=str(tmp_path / "x")), None, as_json=False)
+
+
+def test_what_may_not_be_read_is_left_out_and_told(spool, capsys, monkeypatch):
+    """Other services are shown; it is bad news, since nobody knows what is in there."""
+    (spool / "other").mkdir()
+    found = _spools_ledger()
+    monkeypatch.setattr("obskit.shipping.spool.ledger", found)
+    code = _spools.show(Settings(spool=str(spool)), None, as_json=False)
+    out, err = capsys.readouterr()
+
+    assert code == 1
+    assert "shop" in out
+    assert err == f"obskit ship: {spool}/other is another user's, and left out\n"
+    with pytest.raises(PermissionError):
+        _spools.show(Settings(spool=str(spool)), "other", as_json=False)
+
+
+def _spools_ledger():
+    from obskit.shipping.spool import ledger
+
+    def found(folder):
+        if folder.endswith("other"):
+            raise PermissionError(13, "Permission denied", folder)
+        return ledger(folder)
+
+    return found

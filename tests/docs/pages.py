@@ -88,7 +88,8 @@ class Reader:
         self._words = words or {}
         self._ports: dict[str, str] = {}
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        self._environ = environment({"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1"})
+        told = {"PATH": path, "HOME": str(folder), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+        self._environ = environment(told)
         self._said = folder / ".said"
         self._shell: subprocess.Popen[str] | None = None
 

@@ -129,7 +129,9 @@ ERROR = raised()
 
 
 @pytest.mark.parametrize(
-    "exc_info", [ERROR, (ValueError, ERROR, ERROR.__traceback__), True, 1, "yes"], ids=repr
+    "exc_info",
+    [ERROR, (ValueError, ERROR, ERROR.__traceback__), True, 1, "yes"],
+    ids=["error", "triple", "True", "1", "yes"],
 )
 def test_an_exception_may_be_given_in_all_forms(logged, log, exc_info):
     """An error, a triple, or anything true while an error is handled."""

@@ -313,6 +313,30 @@ def test_the_place_of_a_caller_further_up_is_found(logged, log):
     assert records[1].stack_info.rstrip().endswith('log.info("y", stack_info=True)')
 
 
+def test_loggers_of_structlog_find_the_place_of_their_caller(logged):
+    """They look for it in a way of their own, once the application has its factory."""
+    import structlog
+
+    before = logging.getLoggerClass()
+    structlog.stdlib.LoggerFactory()
+    made = logging.getLogger("shop.by_structlog")
+    logging.setLoggerClass(before)
+    alone()
+    records = kept_by(made)
+
+    def deeper():
+        made.warning("x")
+        made.warning("y", stacklevel=2)
+
+    deeper()
+
+    assert type(made) is not logging.Logger
+    assert [(record.funcName, record.pathname) for record in records] == [
+        ("deeper", __file__),
+        ("test_loggers_of_structlog_find_the_place_of_their_caller", __file__),
+    ]
+
+
 class Own(logging.Logger):
     """A logger of one's own."""
 

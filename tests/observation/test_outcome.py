@@ -312,7 +312,7 @@ NOT_CANCELLED = [
 ]
 
 
-@pytest.mark.parametrize("error", CANCELLED, ids=repr)
+@pytest.mark.parametrize("error", CANCELLED, ids=lambda error: type(error).__qualname__)
 def test_cancellations_say_that_nobody_waits(error):
     """Those of asyncio and trio, closed generators, interrupts, and groups of them."""
     assert is_cancelled(error)

@@ -186,3 +186,11 @@ def test_no_environment_raises(values):
     for name, value in values.items():
         refused = any(f"OBSKIT_{name.upper()}=" in problem for problem in settings.problems)
         assert refused == (settings.sources[name][:7] != "OBSKIT_" and bool(value.strip()))
+
+
+def test_who_speaks_can_be_written_though_the_environment_is_no_text(folder):
+    """A byte that is no UTF-8 is shown, and stops nothing that is written or sent."""
+    environ = {"OBSKIT_SERVICE": "b\udcffd", "OTEL_RESOURCE_ATTRIBUTES": "service.version=\udcfe"}
+    settings = resolve({}, environ, folder)
+
+    assert (settings.service, settings.version) == ("b\\udcffd", "\\udcfe")

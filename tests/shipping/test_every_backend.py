@@ -361,8 +361,8 @@ def test_a_connection_that_breaks_costs_what_was_in_flight(shop, name, fault):
     one.fake.faults.use(fault, times=1)
     one.log(10)
     one.settle()
-    one.fake.faults.clear()
     until(lambda: one.fake.faults.met)
+    one.fake.faults.clear()
     one.log(5)
     assert one.settle().taken == 20
     until(lambda: set(one.logged[15:]) <= set(one.stored))

@@ -252,3 +252,25 @@ def test_a_line_costs_no_time():
         one.intake.take(body)
 
     assert (time.perf_counter() - begun) / 10_000 < 20e-6
+
+
+def test_what_never_has_room_holds_up_nobody(make):
+    """Of lines that come together those that fit are stored, and the one that does not counts."""
+    one = make()
+    append = one.spool.append
+
+    def picky(bodies, durable, kind="line"):
+        if sum(map(len, bodies)) > 3:
+            raise OSError(errno.EMSGSIZE, "too much")
+        return append(bodies, durable, kind)
+
+    one.spool.append = picky
+    rest = [b"a", b"bb", b"cccc", b"d"]
+    for _ in range(9):
+        rest = rest[one.intake.put(rest) :]
+    one.intake.take_durably(b"eeee\n", True)
+
+    assert rest == []
+    assert one.spool.durable == [b"a", b"bb", b"d"]
+    assert one.passed == [(b"eeee", "line")]
+    assert health.lost == {("logs", "too long"): 1, ("durability", "not spooled"): 1}

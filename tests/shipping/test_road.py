@@ -319,3 +319,27 @@ def test_a_server_that_hangs_does_not_keep_a_process_from_ending(tmp_path, silen
     assert time.monotonic() - begun < 6
     [standing] = ledger(tmp_path / "spools" / "shop").standings
     assert standing.waiting >= 1
+
+
+def test_a_lease_that_cannot_be_had_is_said(tmp_path):
+    """Lines wait while nobody sends them: the service says why, once, and when that is over."""
+    said, to = [], Scripted()
+    (tmp_path / "lease").mkdir()
+    road = Road({"to": to}, str(tmp_path), 10**7, 10**6, False, lambda *one: said.append(one))
+    road.take(b"a\n")
+    road.flush(soon())
+    road.tend()
+    assert to.taken == []
+    assert said == [
+        (
+            "lines cannot be sent",
+            {"obskit_to": str(tmp_path), "obskit_reason": "no lease: Is a directory"},
+        )
+    ]
+
+    (tmp_path / "lease").rmdir()
+    road.tend()
+    assert road.flush(soon())
+    road.close()
+    assert to.taken == [b"a"]
+    assert said[1:] == [("lines are sent again", {"obskit_to": str(tmp_path)})]

@@ -235,3 +235,20 @@ def test_a_child_begins_with_nothing():
     assert one.shipper.in_hand == 0
     assert one.shipper.sources == ()
     assert one.backend.forgotten == 1
+
+
+def test_an_error_of_ours_is_told_and_tried_again_later():
+    """A request that cannot even be made is trouble like any other, and no reason to hurry."""
+    one = Set(Scripted(), numbered(3))
+    send = one.backend.send
+    one.backend.send = lambda batch, seconds: "\u0416".encode("ascii")
+    one.shipper.begin()
+    deadline = time.monotonic() + 5
+    while one.shipper.begin() and not one.shipper.trouble and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+    assert one.shipper.trouble == "UnicodeEncodeError"
+    assert one.said[0][0] == "lines cannot be sent"
+    one.backend.send = send
+    assert one.run().backend.taken == numbered(3)
+    one.shipper.close()

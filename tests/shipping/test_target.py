@@ -83,6 +83,10 @@ def test_several_are_separated_by_blanks_or_commas(text, parts):
         ("loki+ftp://x", "must be loki+http:// or loki+https://"),
         ("loki+http://", "loki: names no host"),
         ("loki+http:///push", "loki: names no host"),
+        ("loki+http://a..b", "loki: names no host that there can be"),
+        ("loki+http://" + "a" * 64, "loki: names no host that there can be"),
+        ("loki+http://пример.example", "other letters as xn--..."),
+        ("loki+http://x?tenant=тест", "loki: option tenant is plain ASCII"),
         ("loki+http://x:port", "loki: not a URL"),
         ("loki+http://x:99999", "loki: not a URL"),
         ("loki+http://[::1", "loki: not a URL"),
@@ -229,3 +233,16 @@ def test_no_secret_is_ever_shown(secret, template, quoted):
 
     assert secret not in shown
     assert quote(secret, safe="") not in shown
+
+
+@pytest.mark.parametrize("host", ["a", "a.b.", "my_host", "127.0.0.1", "[::1]", "xn--e1afmkfd.x"])
+def test_each_host_that_there_can_be_is_taken(host):
+    """By name or number."""
+    assert target.parse(f"loki+http://{host}:1").port == 1
+
+
+def test_a_path_in_other_letters_is_written_as_requests_have_it():
+    """What is written like that already stays."""
+    found = target.parse("loki+http://x/lögs/%41+b:c")
+
+    assert found.address == "http://x/l%C3%B6gs/%41+b:c"

@@ -56,6 +56,7 @@ def test_the_wait_that_is_asked_for_is_understood(text, low, high):
     ("error", "why"),
     [
         (TimeoutError(), "timeout"),
+        (FileNotFoundError(), "no certificate file"),
         (ConnectionRefusedError(), "no connection"),
         (ValueError(), "no answer"),
         (ssl.SSLCertVerificationError(), "certificate not trusted"),

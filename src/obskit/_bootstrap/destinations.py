@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ LOGGER, WARNING = "obskit", 30
 POOLS = ("multiprocessing.pool", "concurrent.futures.process")
 
 _takers: tuple[Callable[[Any], None], ...] = ()
+_tells = False
 
 
 def connect(settings: Settings, at_end: Callable[..., None]) -> None:
@@ -32,10 +34,20 @@ def connect(settings: Settings, at_end: Callable[..., None]) -> None:
 
 def tell_metrics() -> None:
     """Let siblings know how many spans wait here, so that they are counted if this is killed."""
+    global _tells
     from obskit.metrics import workers
 
+    if not _takers:
+        return
+    workers.current.keep_unsent()
+    finished.listen(_settle, first=True)
+    if not _tells and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_tell_again)
+    _tells = True
+
+
+def _tell_again() -> None:
     if _takers:
-        workers.current.keep_unsent()
         finished.listen(_settle, first=True)
 
 

@@ -111,13 +111,22 @@ def facts(settings: Settings) -> dict[str, str]:
 
 def folder(settings: Settings) -> str | None:
     """Return the folder of the service's spool; None where lines wait in memory."""
-    root = settings.spool or settings_.state_folder()
-    if root.lower() in ("off", "none"):
+    if settings.spool.lower() in ("off", "none"):
         return None
-    return os.path.join(root, folder_name(settings.service))
+    return os.path.join(spool_root(settings), folder_name(settings.service))
+
+
+def spool_root(settings: Settings) -> str:
+    """Return the folder of the spools of all services, which stays where the process goes."""
+    return os.path.abspath(os.path.expanduser(settings.spool or settings_.state_folder()))
 
 
 def folder_name(service: str) -> str:
-    """Return the name of *service* as each file system takes it."""
+    """Return the name of *service* as each file system takes it, and no other service has it."""
     fit = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in service)
-    return fit.strip(".")[:100] or "_"
+    fit = fit.strip(".")[:100]
+    if fit == service and fit:
+        return fit
+    from zlib import crc32
+
+    return f"{fit[:90]}-{crc32(service.encode('utf-8', 'surrogateescape')):08x}"

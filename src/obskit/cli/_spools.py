@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from obskit.cli import _output
@@ -29,9 +30,16 @@ def show(settings: Settings, service: str | None, *, as_json: bool) -> int:
     root = _root(settings)
     wanted = None if service is None else folder_name(service)
     ledgers: dict[str, Ledger] = {}
+    hidden = []
     for name in sorted(os.listdir(root)):
-        if wanted in (None, name) and os.path.isdir(os.path.join(root, name)):
-            ledgers[name] = ledger(os.path.join(root, name))
+        place = os.path.join(root, name)
+        if wanted in (None, name) and os.path.isdir(place):
+            try:
+                ledgers[name] = ledger(place)
+            except PermissionError:
+                if wanted is not None:
+                    raise
+                hidden.append(place)
     if wanted is not None and wanted not in ledgers:
         raise NoSpool(f"service {service} has no spool in {root}")
     if as_json:
@@ -39,14 +47,16 @@ def show(settings: Settings, service: str | None, *, as_json: bool) -> int:
         _output.write(json.dumps(told, indent=2) + "\n")
     else:
         _output.write(_as_text(ledgers))
+    for place in hidden:
+        sys.stderr.write(f"obskit ship: {place} is another user's, and left out\n")
     standings = [one for found in ledgers.values() for one in found.standings]
-    return int(any(one.dead or one.dropped for one in standings))
+    return int(bool(hidden) or any(one.dead or one.dropped for one in standings))
 
 
 def _root(settings: Settings) -> str:
-    from obskit import settings as settings_
+    from obskit._bootstrap.lines import spool_root
 
-    root = settings.spool or settings_.state_folder()
+    root = spool_root(settings)
     if not os.path.isdir(root):
         raise NoSpool(f"there is no spool: {root} is no folder")
     return root

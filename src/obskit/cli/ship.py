@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from obskit.shipping.road import Road
     from obskit.shipping.target import Target
 
+ENDED = "process ended"
 TICK_SECONDS = 0.05
 REST_SECONDS = 0.5
 MOST_LINES, MOST_BYTES = 1000, 256 * 1024
+# What has no end is no line: it is sent in pieces of this size.
+LONGEST_LINE = 32 * 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _spools.retry(settings, chosen, as_json=arguments.json)
         return _ship(arguments, settings, chosen)
     except (WrongUse, _spools.NoSpool) as error:
-        sys.stderr.write(f"obskit ship: {error}\n")
-        return 2
+        problem = str(error)
+    except PermissionError as error:
+        problem = f"cannot read {error.filename}: {error.strerror}"
+    sys.stderr.write(f"obskit ship: {problem}\n")
+    return 2
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -128,7 +134,7 @@ def _ship(arguments: argparse.Namespace, settings: Settings, chosen: dict[str, T
         _follow(road, arguments, ended)
     finally:
         left = _left(road)
-        road.abandon("process ended")
+        road.abandon(ENDED)
         road.close()
     return _tell(road, read, left, as_json=arguments.json)
 
@@ -181,14 +187,20 @@ def _chunks(file: BinaryIO, goes_on: Callable[[BinaryIO], bool]) -> Iterator[lis
         for index in range(0, len(lines), MOST_LINES):
             if found := [line for line in lines[index : index + MOST_LINES] if line.strip()]:
                 yield found
+        if len(rest) > LONGEST_LINE:
+            yield [rest]
+            rest = b""
     if rest.strip():
         yield [rest]
 
 
 def _store(road: Road, bodies: list[bytes], ended: list[int]) -> None:
     """Put *bodies* into the spool, waiting for room: who writes into the pipe waits then, too."""
-    while not road.put(bodies) and not ended:
-        sleep(TICK_SECONDS)
+    while bodies and not ended:
+        count = road.put(bodies)
+        bodies = bodies[count:]
+        if not count:
+            sleep(TICK_SECONDS)
 
 
 def _follow(road: Road, arguments: argparse.Namespace, ended: list[int]) -> None:
@@ -209,18 +221,36 @@ def _left(road: Road) -> int:
 
 def _tell(road: Road, read: int, left: int, *, as_json: bool) -> int:
     status = road.status()
-    is_bad = bool(left) or any(one["refused"] for one in status.values())
+    lost = _lost()
+    is_bad = bool(left or lost) or any(_is_bad(one, read) for one in status.values())
     if as_json:
-        told = {"read": read, "waiting": left, "destinations": status}
+        told = {"read": read, "waiting": left, "lost": lost, "destinations": status}
         _output.write(json.dumps(told, indent=2) + "\n")
         return int(is_bad)
     for one in status.values():
         parts = [f"{one['sent']} sent"]
         parts += [f"{one['refused']} refused"] if one["refused"] else []
         parts += [f"{left} wait"] if left else []
+        parts += [f"{count} lost: {reason}" for reason, count in lost.items()]
         parts += [f"trouble: {one['trouble']}"] if one["trouble"] else []
         _output.write(f"{one['to']}: {', '.join(parts)}\n")
     return int(is_bad)
+
+
+def _is_bad(one: dict[str, Any], read: int) -> bool:
+    """Tell whether a destination has refused any, or nobody knows what waits for it."""
+    return bool(one["refused"] or (one["trouble"] and one["sent"] < max(read, 1)))
+
+
+def _lost() -> dict[str, int]:
+    """Return how many of our own lines are lost, by reason; those that wait in memory are not."""
+    from obskit import health
+
+    return {
+        reason: count
+        for (signal_, reason), count in health.lost.items()
+        if signal_ == "logs" and reason != ENDED
+    }
 
 
 def as_table(rows: list[tuple[Any, ...]]) -> str:

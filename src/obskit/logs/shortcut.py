@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 from obskit.logs import levels, pipeline, stdlib
@@ -24,8 +25,15 @@ LEFT_ALONE = frozenset({
     "django.server", "django.request", "django.security.csrf",
 })  # fmt: skip
 
-# The ways of a record, as they are while nobody but obskit has hooked them.
-_ways: tuple[Any, ...] = ()
+
+
+class _State:
+    """The ways of a record, as they are while nobody but obskit has hooked them."""
+
+    ways: tuple[Any, ...] = ()
+
+
+_state = _State()
 _undo: Callable[[], None] | None = None
 
 
@@ -40,8 +48,8 @@ def install() -> None:
 
 def remove() -> None:
     """Take it no more."""
-    global _undo, _ways
-    _ways = ()
+    global _undo
+    _state.ways = ()
     if _undo is not None:
         _undo()
         _undo = None
@@ -49,16 +57,17 @@ def remove() -> None:
 
 def look() -> None:
     """See who hooks `logging` now; use it whenever obskit has changed that itself."""
-    global _ways
     cls = logging.Logger
     found = cls.callHandlers, cls.makeRecord, cls.handle, cls.filter
     is_ours = _undo is not None and not any(map(stdlib.foreign, found))
-    _ways = found if is_ours else ()
+    _state.ways = found if is_ours else ()
 
 
 def _logging(previous: Callable[..., None]) -> Callable[..., None]:
     cls, record, factory = logging.Logger, logging.LogRecord, logging.getLogRecordFactory
     emit, is_on, standard, made = pipeline.emit, pipeline.is_on, stdlib.STANDARD, record.__init__
+    state, attributes, left_alone = _state, _ATTRIBUTES, LEFT_ALONE
+    merged, below = _merged, levels
 
     def _log(
         self: logging.Logger, level: int, msg: Any, args: Any, exc_info: Any = None,
@@ -69,14 +78,14 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
             if (
                 type(msg) is str
                 and not (exc_info or stack_info)
-                and (cls.callHandlers, cls.makeRecord, cls.handle, cls.filter) == _ways
+                and (cls.callHandlers, cls.makeRecord, cls.handle, cls.filter) == state.ways
                 and factory() is record
                 and record.__init__ is made
                 and type(self) is cls
-                and len(self.__dict__) == _ATTRIBUTES
+                and len(self.__dict__) == attributes
                 and not (self.filters or self.disabled)
                 and (extra is None or (type(extra) is dict and standard.isdisjoint(extra)))
-                and self.name not in LEFT_ALONE
+                and self.name not in left_alone
                 and is_on()
             ):
                 here: logging.Logger | None = self
@@ -85,12 +94,12 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
                 ):
                     here = here.parent
                 if here is None:
-                    text = msg if not args else _merged(msg, args)
+                    text = msg if not args else merged(msg, args)
                     if "\n" in text:
                         msg, args, text = text, (), None
         except Exception:
             text = None
-        watch = levels.watch
+        watch = below.watch
         if watch is not None and watch.is_below(self, level):
             if text is not None:
                 watch.take(level, self.name, text, extra or {}, msg)
@@ -101,10 +110,22 @@ def _logging(previous: Callable[..., None]) -> Callable[..., None]:
         else:
             emit(level, self.name, text, extra or {}, msg)
 
-    # Whoever looks for the caller passes over frames of this file.
+    return functools.wraps(previous)(_unseen(_log))
+
+
+def _unseen(function: Any) -> FunctionType:
+    """Return *function* as one whose frames are passed over by whoever looks for the caller.
+
+    `logging` looks at the file of a frame, structlog's loggers at the name of its module: all
+    other names that the function uses are its own.
+    """
     there = logging.addLevelName.__code__.co_filename
-    _log.__code__ = _log.__code__.replace(co_filename=there)
-    return functools.wraps(previous)(_log)
+    code = function.__code__.replace(co_filename=there)
+    names = {"__name__": logging.__name__, "__builtins__": __builtins__}
+    names |= {name: globals()[name] for name in code.co_names if name in globals()}
+    made = FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _merged(message: str, args: Any) -> str:

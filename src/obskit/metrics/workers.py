@@ -196,7 +196,6 @@ class Workers:
             self.family.forget()
         else:  # and the folder, which is held by what we have inherited
             taken[1].sign()
-            self._begin_unsent(taken[0])
         values.use(Unsettled(object()))
 
     def leave(self) -> None:

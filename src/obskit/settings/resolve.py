@@ -167,6 +167,9 @@ def _identify(values: dict[str, Any], sources: dict[str, str], environ: Mapping[
     if not values.get("service"):
         name = launch(environ).program or program_name(sys.orig_argv[1:])
         values["service"], sources["service"] = name, "program"
+    for name in known.keys() & values.keys():
+        # A byte of the environment that is no UTF-8 could neither be written nor sent.
+        values[name] = values[name].encode("utf-8", "backslashreplace").decode()
 
 
 def _resource(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ Where the spool does not take any, lines go on in memory: a full disk does not s
 
 from __future__ import annotations
 
+import errno
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ MOST_LINES, MOST_BYTES = 2000, 256 * 1024
 # A durable line that has to wait for room in the spool looks again after this time.
 PATIENCE_SECONDS = 0.01
 
+TOO_LONG = "too long"
 LINE, SPAN = "line", "span"
 SIGNALS = {LINE: "logs", SPAN: "spans"}
 Bypass = Callable[[Sequence[bytes], str], None]
@@ -118,43 +120,45 @@ class Intake:
 
         What the spool does not take goes on in memory, and the trouble is counted.
         """
-        body = line[:-1]
-        while not self._is_safe(body):
-            if not wait or self.spool is None or self._ended:
+        bodies = (line[:-1],)
+        while error := self._store_durably(bodies):
+            if not wait or error == errno.EMSGSIZE or self._ended:
                 health.lose("durability", "not spooled")
-                self._bypass((body,), LINE)
+                self._bypass(bodies, LINE)
                 break
             sleep(PATIENCE_SECONDS)
         if self._resting or not self._running:
             self._wake()
 
-    def put(self, bodies: Sequence[bytes]) -> bool:
-        """Bring lines into the spool, or into memory, now; tell whether there was room for them.
+    def put(self, bodies: Sequence[bytes]) -> int:
+        """Bring lines into the spool, or into memory, now; return for how many there was room.
 
-        For whoever can wait: nothing that waits already is given up for them.
+        For whoever can wait: nothing that waits already is given up for them. A line for which
+        there can never be any room is dropped, and counted.
         """
         self.is_used = True
         self._wake()
         if self.spool is None:
             self._bypass(bodies, LINE)
-        else:
-            try:
-                self.spool.append(bodies, True)
-            except OSError as error:
-                self._note(error)
-                return False
+        elif error := self._store_durably(bodies):
+            if error != errno.EMSGSIZE:
+                return 0
+            if len(bodies) > 1:
+                return self.put(bodies[: len(bodies) // 2])
+            self._drop(TOO_LONG, LINE)
         self._on_stored()
-        return True
+        return len(bodies)
 
-    def _is_safe(self, body: bytes) -> bool:
+    def _store_durably(self, bodies: Sequence[bytes]) -> int:
+        """Bring lines into the spool now; return the number of the error, 0 if there is none."""
         if self.spool is None:
-            return False
+            return errno.EMSGSIZE
         try:
-            self.spool.append((body,), True)
+            self.spool.append(bodies, True)
         except OSError as error:
             self._note(error)
-            return False
-        return True
+            return error.errno or errno.EIO
+        return 0
 
     def _note(self, error: OSError) -> None:
         self.trouble = f"{type(error).__name__}: {error.strerror or error}"

@@ -18,7 +18,7 @@ from obskit.shipping.dead import DeadLetters
 from obskit.shipping.entry import Entry
 from obskit.shipping.intake import Intake
 from obskit.shipping.memory import Memory
-from obskit.shipping.notices import Say
+from obskit.shipping.notices import Notices, Say
 from obskit.shipping.shipper import Shipper
 from obskit.shipping.spool import Appender, Lease, Reader, ledger
 from obskit.shipping.verdict import Verdict
@@ -55,6 +55,7 @@ class Road:
         self.folder = folder
         self._spares = spares
         self.trouble = ""
+        self._notices = Notices(say, "lines", folder or "")
         self._memories = {name: Memory(one.kind, queue) for name, one in backends.items()}
         self._lease: Lease | None = None
         spool = self._open(most, fsync, tuple(backends)) if folder else None
@@ -94,8 +95,8 @@ class Road:
 
         return bury
 
-    def put(self, bodies: Sequence[bytes]) -> bool:
-        """Bring lines to where they wait, now; tell whether there was room for them."""
+    def put(self, bodies: Sequence[bytes]) -> int:
+        """Bring lines to where they wait, now; return for how many of them there was room."""
         return self.intake.put(bodies)
 
     def left(self) -> dict[str, int]:
@@ -143,6 +144,10 @@ class Road:
             elif not self._unread:
                 return
             self._unread = {name: why for name in self._unread if (why := self._read(name))}
+        if trouble := self._lease_trouble() or "".join(list(self._unread.values())[:1]):
+            self._notices.cannot_send(trouble)
+        else:
+            self._notices.sent()
         if self._reads:
             self._ring()
 
@@ -165,6 +170,11 @@ class Road:
         if self._spares and self.folder is not None:
             known |= {one.destination for one in ledger(self.folder).standings}
         return known
+
+    def _lease_trouble(self) -> str:
+        """Return why this process could not send though nobody else does."""
+        found = self._lease.trouble if self._lease is not None else ""
+        return found and f"no lease: {found}"
 
     @property
     def sends(self) -> bool:
@@ -222,8 +232,7 @@ class Road:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Say where lines go, how many this process has sent, and what is wrong."""
-        lease = self._lease.trouble if self._lease is not None else ""
-        trouble = self.trouble or self.intake.trouble or (lease and f"no lease: {lease}")
+        trouble = self.trouble or self.intake.trouble or self._lease_trouble()
         return {
             name: {
                 "to": shipper.backend.url,

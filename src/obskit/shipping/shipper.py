@@ -121,16 +121,20 @@ class Shipper:
             with suppress():
                 while not self._ended:
                     if not self._is_due():
-                        self._wait()
+                        self._bell.acquire(timeout=max(0.0, self._not_before - monotonic()))
                     elif not self.deliver():
                         self._rest()
                     elif self._is_small:
                         self._linger()
             self.backend.close()
         except Exception as error:
-            health.internal_error(f"shipping.{self._what}", error)
+            self._contain(error)
         finally:
             self._stop()
+
+    def _contain(self, error: Exception) -> None:
+        health.internal_error(f"shipping.{self._what}", error)
+        self._wait_longer(Verdict(AGAIN, type(error).__name__))
 
     def _rest(self) -> None:
         """Wait for something to do, and a little longer for more of it."""
@@ -148,9 +152,6 @@ class Shipper:
                 sleep(URGENT_PAUSE)
             return True
         return now >= self._not_before
-
-    def _wait(self) -> None:
-        self._bell.acquire(timeout=max(0.0, self._not_before - monotonic()))
 
     def deliver(self) -> bool:
         """Send a batch, or try to; tell whether there was one."""
@@ -187,8 +188,7 @@ class Shipper:
                 self.is_drained = False
                 self._source, self._batch = source, batch
                 self._is_small = len(batch) < self.backend.most_entries // 2
-                self._counted, self._dropped = [0, 0], {}
-                self._tries = 0
+                self._counted, self._dropped, self._tries = [0, 0], {}, 0
                 return batch
         return []
 
@@ -255,8 +255,7 @@ class Shipper:
         health.lose(self._signal, reason, count)
 
     def _recover(self) -> None:
-        self._failures = self._last_failures = 0
-        self._not_before = 0.0
+        self._failures, self._last_failures, self._not_before = 0, 0, 0.0
         self.trouble = ""
         self._notices.sent()
 
@@ -327,7 +326,7 @@ class Shipper:
                 while self._goes_on(deadline):
                     self.deliver()
         except Exception as error:
-            health.internal_error(f"shipping.{self._what}", error)
+            self._contain(error)
         finally:
             self._one.release()
 

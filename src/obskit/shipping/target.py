@@ -100,6 +100,9 @@ _VARIABLE = Pattern("[A-Z_][A-Z0-9_]*", re.ASCII)
 _NUMBER = Pattern("([0-9]{1,15})(?: ?([KMG])(?:i?B)?)?", re.ASCII)
 _INDEX = Pattern("[a-z0-9][a-z0-9._+-]{0,200}", re.ASCII)
 _HEADER = Pattern("[A-Za-z][A-Za-z0-9-]{0,60}", re.ASCII)
+# What stays as it is in a path: all but what no request may have in it.
+_IN_PATH = "/%:@!$&'()*+,;=~"
+_LABEL = Pattern("[A-Za-z0-9_-]{1,63}", re.ASCII)
 _SEVERAL = Pattern(r"(?:\s|,)+(?=[A-Za-z]{2,20}(?:\+[A-Za-z]{2,10})?:)", re.ASCII)
 _FACTORS = {None: 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
@@ -165,7 +168,7 @@ def parse(text: str) -> Target:
     host, port = _place(parts, backend, scheme)
     credential = _credential(parts, options, backend, kind)
     netloc = parts.netloc.rpartition("@")[2]
-    path = parts.path if scheme == "file" else parts.path.rstrip("/")
+    path = parts.path if scheme == "file" else quote(parts.path.rstrip("/"), _IN_PATH)
     address = f"{scheme}://{netloc}{path}"
     shown = address if scheme == "file" else f"{backend}+{address}"
     return Target(
@@ -199,6 +202,8 @@ def _place(parts: SplitResult, backend: str, scheme: str) -> tuple[str, int]:
         return "", 0
     if not host or any(c.isspace() or not c.isprintable() for c in parts.netloc + parts.path):
         raise ValueError(f"{backend}: names no host")
+    if ":" not in host and not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
+        raise ValueError(f"{backend}: names no host that there can be; other letters as xn--...")
     if scheme in ("tcp", "tls", "udp"):
         if not port:
             raise ValueError(f"{backend}+{scheme}: wants a port, as in {host}:12201")
@@ -252,6 +257,8 @@ def _checked(backend: str, name: str, value: str, choices: tuple[str, ...]) -> s
         problem = "" if value.startswith("/") else "is an absolute path"
     elif name == "index":
         problem = "" if _INDEX.fullmatch(value) else "is a name in lower case, without blanks"
+    elif name == "tenant":
+        problem = "" if value.isascii() else "is plain ASCII"
     elif name == "auth_header":
         problem = "" if _HEADER.fullmatch(value) else "is the name of a header"
     if problem:

@@ -95,6 +95,9 @@ def of_error(error: Exception) -> Verdict:
     """Return what a failed attempt means: nobody was there, or answered in time."""
     if isinstance(error, TimeoutError):
         return Verdict(AGAIN, "timeout")
+    if isinstance(error, FileNotFoundError):
+        # No server is missing like that: `ca=`, `cert=` or `key=` is.
+        return Verdict(AGAIN, "no certificate file")
     names = {kind.__name__ for kind in type(error).__mro__}
     if _UNTRUSTED in names:
         return Verdict(AGAIN, "certificate not trusted")

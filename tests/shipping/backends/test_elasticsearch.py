@@ -25,14 +25,14 @@ def failed(status, kind):
 
 def test_a_batch_is_one_bulk_request(start, lines):
     """Of its type, ending in a line break, asking for what is needed alone."""
-    fake, backend = start("elasticsearch", "&pipeline=shop")
+    fake, backend = start("elasticsearch", "&pipeline=sh%26p ä")
     entries = lines("one", "two")
     backend.send(entries, 5)
     request = fake.requests[0]
 
     assert request.path == "/logs-obskit.shop-prod/_bulk"
     assert request.query["filter_path"].split(",")[:2] == ["errors", "items.*.status"]
-    assert request.query["pipeline"] == "shop"
+    assert request.query["pipeline"] == "sh&p ä"
     assert request.headers["content-type"] == "application/x-ndjson"
     first, second = request.body.split(b"\n")[:2]
     assert json.loads(first) == {"create": {"_id": entries[0].id}}

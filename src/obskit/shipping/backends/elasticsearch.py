@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
@@ -62,7 +63,7 @@ class Elasticsearch:
         self._has_ids = target.flag("ids", True)
         index = target.options.get("index") or data_stream(facts)
         pipeline = target.options.get("pipeline", "")
-        more = f"&pipeline={pipeline}" if pipeline else ""
+        more = f"&pipeline={quote(pipeline, safe='')}" if pipeline else ""
         self._path = f"/{index}/_bulk?{_ASKED}{more}"
 
     def send(self, batch: Sequence[Entry], seconds: float) -> Verdict:

@@ -67,7 +67,8 @@ class Appender:
 
         Raises:
             SpoolFull: There is no room for durable entries. Nothing is counted.
-            OSError: They could not be written. Nothing is counted; a later append may work.
+            OSError: They could not be written. Nothing is counted; a later append may work, but
+                for EMSGSIZE: together they are larger than a record or the spool may be.
         """
         with self._lock:
             if self._busy:
@@ -83,7 +84,7 @@ class Appender:
             return True
         one = bodies[0] if len(bodies) == 1 else None
         size = (len(one) if one is not None else sum(map(len, bodies))) + RECORD_SIZE * len(bodies)
-        if size > LONGEST_BODY:
+        if size > LONGEST_BODY or size > self._most:
             raise OSError(errno.EMSGSIZE, "too much for one append")
         if self._drops:
             self._tell_drops()

@@ -106,13 +106,23 @@ def make(folder: str, kind: str, durable: bool) -> tuple[int, str, str]:
     """
     for _ in range(_MOST_TRIES):
         prepare(folder)
-        name = _new_id(max((int(one.id[:_AGE_SIZE], 36) for one in listing(folder)), default=0))
+        name = _new_id(_latest_age(folder))
         path = os.path.join(folder, f"{name}.{_LETTERS[kind]}{'d' if durable else 'b'}")
         try:
             return put(path, records.head()), path, name
         except FileNotFoundError:
             continue  # the folder was removed meanwhile
     raise FileNotFoundError(f"cannot keep a file in {folder}")
+
+
+def _latest_age(folder: str) -> int:
+    """Return the age of the newest segment: by the names alone, for there may be thousands."""
+    try:
+        names = [name for name in os.listdir(folder) if name[_ID_SIZE : _ID_SIZE + 1] == "."]
+    except FileNotFoundError:
+        return 0
+    ages = (name[:_AGE_SIZE] for name in names if _DIGITS.issuperset(name[:_ID_SIZE]))
+    return int(max(ages, default="0"), 36)
 
 
 def _new_id(latest: int) -> str:
