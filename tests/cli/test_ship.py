@@ -1,11 +1,14 @@
 """What the command sends, what it says, and how it ends."""
 
+import base64
+import http.server
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -283,3 +286,68 @@ def test_what_may_not_be_read_is_wrong_use(run, tmp_path, monkeypatch):
     monkeypatch.setattr("obskit.cli._spools.show", show)
 
     assert run("--status") == (2, "", "obskit ship: cannot read /x: Permission denied\n")
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Refuses all, and says in its answer who has asked."""
+
+    def do_POST(self):
+        """Answer."""
+        self.rfile.read(int(self.headers["content-length"]))
+        who = self.headers["authorization"]
+        pair = base64.b64decode(who.removeprefix("Basic ")) if who.startswith("Basic") else b""
+        body = who.encode() + b" of " + pair
+        self.send_response(400)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def echo():
+    """Give the place of a server that repeats each credential."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", reserve_port()), Echo) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "elasticsearch+http://ann:hunter2@ECHO",
+        "elasticsearch+http://ECHO?api_key_file=FILE",
+        "humio+http://ECHO?token_env=TOKEN",
+        "splunk+http://ECHO?token_file=FILE",
+        "loki+http://ECHO?user_env=WHO&password_env=TOKEN&tenant=hunter2",
+    ],
+)
+def test_no_output_has_a_secret_of_a_setting(run, echo, tmp_path, monkeypatch, capsys, url):
+    """Nor has a name or a letter in the spool, though the server says it to us."""
+    (tmp_path / "key").write_text("hunter2")
+    (tmp_path / "app.log").write_text("one\ntwo\n")
+    monkeypatch.setenv("TOKEN", "hunter2")
+    monkeypatch.setenv("WHO", "ann")
+    url = url.replace("ECHO", echo).replace("FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("OBSKIT_SHIP", url)
+    told = [
+        run(str(tmp_path / "app.log"), "--wait", "5"),
+        run("--retry-dead"),
+        run("--retry-dead", "--json"),
+        run("--json", "--wait", "0"),
+        run("--status"),
+        run("--status", "--json"),
+    ]
+    cli.main(["doctor", "--json", "--", sys.executable, "-c", "pass"])
+    kept = [path for path in (tmp_path / "spools").rglob("*") if path.is_file()]
+    letters = [path for path in kept if path.parent.name == "dead"]
+
+    assert "2 refused" in told[0][1]
+    assert b"***" in b"".join(path.read_bytes() for path in letters)
+    said = (repr(told) + str(capsys.readouterr())).encode() + b"".join(map(bytes, kept))
+    said += b"".join(path.read_bytes() for path in kept)
+    for secret in (b"hunter2", base64.b64encode(b"ann:hunter2")):
+        assert secret not in said

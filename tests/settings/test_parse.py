@@ -194,6 +194,10 @@ def test_where_lines_are_sent_is_a_url():
         "http://hunter2@host",
         "say http://a:b@hunter2@host and http://host?hunter2",
         ("file:///x", "es+https://:hunter2@host"),
+        "loki+http://ann:a hunter2/b'hunter2@host",
+        "loki+http:/ann:hunter2@host",
+        "ann:hunter2@host",
+        "loki+http://host?token=a,b hunter2 file:///x",
     ],
 )
 def test_what_is_shown_of_a_url_has_no_secret(value):
@@ -205,7 +209,16 @@ def test_what_is_shown_of_a_url_has_no_secret(value):
     assert "***" in str(shown)
 
 
-@pytest.mark.parametrize("value", ["plain", "http://host/path", 5, True, None, ("a", "b")])
+def test_what_ends_a_secret_is_the_next_url():
+    """Others of the same setting are shown."""
+    text = "loki+http://ann:x@a?b=c, humio+https://d file:///e"
+
+    assert parse.shown(text) == "loki+http://***@a?***, humio+https://d file:///e"
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "http://host/path", "/var/log/a@b.log", "http://[::1]:1", 5, None, ("a",)]
+)
 def test_what_has_no_secret_is_shown_as_it_is(value):
     """A value without userinfo and query stays."""
     assert parse.shown(value) == value

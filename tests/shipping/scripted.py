@@ -3,6 +3,7 @@
 from obskit.shipping.verdict import AGAIN, ALL_TAKEN, REFUSED, TAKEN, Verdict
 
 DOWN = Verdict(AGAIN, "no connection")
+SLOW = Verdict(AGAIN, "timeout")
 BUSY = Verdict(AGAIN, "status 429", wait=0.0)
 BROKEN = Verdict(AGAIN, "status 500", part=True)
 BAD = Verdict(REFUSED, "status 400", part=True, answer="not this one")

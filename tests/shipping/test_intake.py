@@ -35,6 +35,9 @@ class Spool:
         """Keep what is said of losses."""
         self.drops.append((reason, count, kind))
 
+    def look(self):
+        """Do nothing."""
+
     def close(self):
         """Do nothing."""
 

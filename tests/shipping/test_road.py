@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -343,3 +344,16 @@ def test_a_lease_that_cannot_be_had_is_said(tmp_path):
     road.close()
     assert to.taken == [b"a"]
     assert said[1:] == [("lines are sent again", {"obskit_to": str(tmp_path)})]
+
+
+def test_what_was_removed_just_before_the_end_is_sent_all_the_same(make, tmp_path):
+    """Nothing is logged any more that would find out that the folder is gone, and the ledger is."""
+    to = Scripted(DOWN)
+    road = make(to=to)
+    road.take_durably(b"a\n", False)
+    road.take(b"b\n")
+    road.store(soon())
+    shutil.rmtree(tmp_path / "spool")
+
+    assert road.flush(soon())
+    assert set(to.taken) == {b"a", b"b"}

@@ -11,7 +11,7 @@ from obskit.shipping import shipper as room
 from obskit.shipping.memory import Memory
 from obskit.shipping.shipper import Shipper
 from obskit.shipping.verdict import AGAIN, REFUSED, TAKEN, Verdict
-from tests.shipping.scripted import BAD, BROKEN, BUSY, DOWN, NEVER, Scripted
+from tests.shipping.scripted import BAD, BROKEN, BUSY, DOWN, NEVER, SLOW, Scripted
 
 
 @pytest.fixture(autouse=True)
@@ -252,3 +252,21 @@ def test_an_error_of_ours_is_told_and_tried_again_later():
     one.backend.send = send
     assert one.run().backend.taken == numbered(3)
     one.shipper.close()
+
+
+def test_a_slow_server_gets_less_at_a_time():
+    """Else the same batch would be sent again for ever, and taken again each time."""
+    one = Set(Scripted(SLOW, SLOW), numbered(16)).run()
+
+    assert one.backend.taken == numbered(16)
+    assert one.backend.sizes == [8, 4, 2, 3, 3, 5, 3]
+    assert one.decided == [(8, 0, {}), (8, 0, {})]
+
+
+def test_a_server_that_hangs_costs_nothing():
+    """A single line is tried as long as it takes."""
+    one = Set(Scripted(*[SLOW] * 100), numbered(3)).run()
+
+    assert one.backend.taken == numbered(3)
+    assert one.backend.sizes[2:] == [1] * 99 + [2]
+    assert one.letters == []

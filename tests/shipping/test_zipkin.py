@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from obskit.shipping import zipkin as room
 from obskit.shipping.verdict import AGAIN, REFUSED, TAKEN
 from obskit.shipping.zipkin import Zipkin
@@ -62,3 +64,12 @@ def test_the_connection_is_left_to_the_parent(server):
     one.close()
 
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("url", ["http://a..b:1", "http://127.0.0.1:PORT/\u043f"])
+def test_an_address_that_there_cannot_be_is_trouble_like_any_other(server, url):
+    """It is said, and spans wait."""
+    one = Zipkin(url.replace("PORT", server.url.rpartition(":")[2]), encode)
+
+    assert one.send([encode("a")], 5).kind == AGAIN
+    one.close()

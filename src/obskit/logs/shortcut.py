@@ -26,7 +26,6 @@ LEFT_ALONE = frozenset({
 })  # fmt: skip
 
 
-
 class _State:
     """The ways of a record, as they are while nobody but obskit has hooked them."""
 

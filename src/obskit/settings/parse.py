@@ -34,12 +34,15 @@ def shown(value: Any) -> Any:
     """Return *value* without what may be secret in its URLs, for people."""
     if isinstance(value, tuple):
         return tuple(map(shown, value))
-    if not isinstance(value, str) or "://" not in value:
+    if not isinstance(value, str) or ":" not in value:
         return value
     import re  # a pattern takes longer to make than all settings to read
 
-    masked = re.sub(r"(?<=://)[^/\s\"']*@", "***@", value)
-    return re.sub(r"(?<=\?)[^\s\"',]+", "***", masked)
+    # A password with a blank or a slash in it is written wrongly, and secret all the same; only
+    # another URL is where it ends.
+    masked = re.sub(r"(^|:/+)(?:(?!:/).)*@", r"\1***@", value, flags=re.DOTALL)
+    options = r"(?<=:/)([^?]*\?)(?:(?![\s,]+[\w+]+:/).)+"
+    return re.sub(options, r"\1***", masked, flags=re.DOTALL)
 
 
 def destinations(text: str) -> str:

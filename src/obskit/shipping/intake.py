@@ -40,6 +40,9 @@ class Spool(Protocol):
     def dropped(self, reason: str, count: int, kind: str = LINE) -> None:
         """Note that *count* will never come."""
 
+    def look(self) -> None:
+        """See to it that what was written is still there."""
+
     def close(self) -> None:
         """Finish what is open."""
 

@@ -196,6 +196,8 @@ class Road:
         if not (self.intake.is_used or self.waiting):
             return True
         stored = self.store(deadline)
+        if self.intake.spool is not None:
+            self.intake.spool.look()
         self.tend()
         for shipper in self.shippers.values():
             shipper.hurry(deadline)

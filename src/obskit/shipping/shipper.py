@@ -16,7 +16,7 @@ from obskit import health
 from obskit.observation import suppress
 from obskit.shipping.entry import Entry
 from obskit.shipping.notices import Notices, Say
-from obskit.shipping.verdict import AGAIN, REFUSED, Verdict
+from obskit.shipping.verdict import AGAIN, REFUSED, TIMEOUT, Verdict
 
 LONGEST_EXCHANGE = 10.0
 TICK_SECONDS = 0.005
@@ -67,8 +67,8 @@ class Shipper:
 
     def renew(self) -> None:
         """Begin with nothing in hand and no thread, as a child of the process must."""
-        self.taken = self.dead = 0
-        self.trouble = ""
+        self.taken, self.dead, self.trouble = 0, 0, ""
+        self._most = self.backend.most_entries
         self._batch: list[Entry] = []
         self._source: Source | None = None
         self._counted = [0, 0]
@@ -154,7 +154,7 @@ class Shipper:
         return now >= self._not_before
 
     def deliver(self) -> bool:
-        """Send a batch, or try to; tell whether there was one."""
+        """Send a batch, or part of it to a slow server; tell whether there was one."""
         batch = self._batch
         if not batch:
             # A flush must not take "looking" for "nothing there".
@@ -163,6 +163,7 @@ class Shipper:
             self._looks = False
         if not batch:
             return False
+        batch = batch[: self._most]
         answer = self._try(batch)
         if answer.part and self._may_be_one(answer, batch):
             self._send_parts(batch)
@@ -171,9 +172,7 @@ class Shipper:
         return True
 
     def _may_be_one(self, answer: Verdict, batch: Sequence[Entry]) -> bool:
-        if answer.kind == REFUSED:
-            return len(batch) > 1
-        return answer.kind == AGAIN and self._tries >= MOST_TRIES
+        return len(batch) > 1 if answer.kind == REFUSED else self._tries >= MOST_TRIES
 
     def _next(self) -> list[Entry]:
         # Who puts something in says so afterwards: it is seen here, or this is undone.
@@ -255,8 +254,8 @@ class Shipper:
         health.lose(self._signal, reason, count)
 
     def _recover(self) -> None:
-        self._failures, self._last_failures, self._not_before = 0, 0, 0.0
-        self.trouble = ""
+        self._failures, self._last_failures, self._not_before, self.trouble = 0, 0, 0.0, ""
+        self._most = min(self._most + max(1, self._most // 8), self.backend.most_entries)
         self._notices.sent()
 
     def _send_parts(self, batch: Sequence[Entry]) -> None:
@@ -289,6 +288,8 @@ class Shipper:
         self._last_failures += 1
         self._tries += answer.part
         self.trouble = answer.why
+        if answer.why == TIMEOUT:
+            self._most = max(1, min(self._most, len(self._batch)) // 2)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
         # Not all processes are to come back at the same moment.
         pause *= 0.5 + os.urandom(1)[0] / 512

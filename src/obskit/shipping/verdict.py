@@ -10,6 +10,7 @@ from obskit.record import Record
 LONGEST_WAIT = 120.0
 LONGEST_ANSWER = 500
 TAKEN, AGAIN, REFUSED = "taken", "again", "refused"
+TIMEOUT = "timeout"
 
 _BUSY = frozenset({408, 425, 429})
 # One item may be to blame for the whole batch.
@@ -94,7 +95,7 @@ _UNTRUSTED, _TLS = "SSLCertVerificationError", "SSLError"
 def of_error(error: Exception) -> Verdict:
     """Return what a failed attempt means: nobody was there, or answered in time."""
     if isinstance(error, TimeoutError):
-        return Verdict(AGAIN, "timeout")
+        return Verdict(AGAIN, TIMEOUT)
     if isinstance(error, FileNotFoundError):
         # No server is missing like that: `ca=`, `cert=` or `key=` is.
         return Verdict(AGAIN, "no certificate file")

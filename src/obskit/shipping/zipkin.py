@@ -56,7 +56,8 @@ class Zipkin:
         body = zlib.compress(b"[" + b",".join(batch) + b"]", 1, _GZIP)
         try:
             answer = self._client.post(PATH, body, _HEADERS)
-        except (OSError, HTTPException) as error:
+        # A host or a path that no request can have is found by nobody before.
+        except (OSError, HTTPException, ValueError) as error:
             return verdict.of_error(error)
         return verdict.of_answer(answer.status, answer.headers)
 

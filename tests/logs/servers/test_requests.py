@@ -1,6 +1,7 @@
 """Whatever becomes of a request: one header, and its ID on all of its lines."""
 
 import asyncio
+import json
 import socket
 import struct
 import sys
@@ -71,6 +72,48 @@ def test_the_servers_line_about_an_error_has_the_stack_and_the_summary_its_name(
     assert summary["error_fingerprint"] == error["error_fingerprint"]
     assert "error_stack" not in summary
     assert "in boom: raise LookupError" in error["error_stack"]
+
+
+DEEP = """
+from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
+
+app = FastAPI()
+
+class Plain(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next):
+        return await call_next(request)
+
+for _ in range(3):
+    app.add_middleware(Plain)
+
+def price(country):
+    return {"DE": 1}[country]
+
+def order(country):
+    try:
+        return price(country)
+    except KeyError as error:
+        raise ValueError(f"no price for {country}") from error
+
+@app.get("/order")
+async def place():
+    order("X" * 3000)
+"""
+
+
+def test_an_error_behind_middlewares_is_one_line_that_no_pipe_tears(spoken, run_uvicorn):
+    """It keeps the root cause and the application's own frames within 4096 bytes."""
+    served = spoken(run_uvicorn, DEEP)
+    served.get("/order")
+    [error] = served.wait_lines(message="Exception in ASGI application")
+    stack = error["error_stack"]
+
+    assert len(json.dumps(error, separators=(",", ":"))) < 4096
+    assert error["error_type"] == "ValueError"
+    assert stack.startswith("KeyError: ")
+    assert all(f" in {name}: " in stack for name in ("price", "order", "place"))
+    assert error["obskit_truncated"] > 0
 
 
 @pytest.mark.parametrize("worker", ["sync", "gthread"])

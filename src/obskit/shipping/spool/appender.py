@@ -157,6 +157,16 @@ class Appender:
             self._inner = Appender(self.folder, self._most, self._fsync)
         return self._inner
 
+    def look(self) -> None:
+        """See to it now that what was written is in the folder: the process may be about to end."""
+        with self._lock:
+            for writer in () if self._busy else self._writers.values():
+                try:
+                    if writer.is_open:
+                        writer.look(now=True)
+                except OSError as error:
+                    health.internal_error("shipping.spool", error)
+
     def leave_to_parent(self) -> None:
         """Begin anew in a child: what is open is the parent's."""
         writers = self._writers
