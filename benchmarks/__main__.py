@@ -1,6 +1,7 @@
 """Print one table: what obskit costs, against a hand-written floor and its peers, and the budget.
 
-    python -m benchmarks [line exception filtered stalled request call message task startup throughput metric span]
+    python -m benchmarks [line exception filtered stalled request call message task startup throughput metric span
+                          ship]
                          [--rounds N] [--json FILE]
 
 Exit code 1 if a budget is missed by more than a quarter.
@@ -20,6 +21,7 @@ from benchmarks import (
     messages,
     metrics,
     requests_served,
+    shipped,
     spans,
     stalled,
     startup,
@@ -189,6 +191,15 @@ def span(rounds: int) -> Iterator[Row]:
         yield Row("FastAPI request, spans added", result.name, value, "us")
 
 
+def ship(rounds: int) -> Iterator[Row]:
+    """A log call whose lines are shipped, and how many of them a real server takes."""
+    value = shipped.call_ratio(min(rounds, 5))
+    yield Row("log call while shipped, median", "obskit", value, "x not shipped", 1.2)
+    rate = shipped.lines_a_second()
+    if rate is not None:
+        yield Row("lines to OpenSearch", "obskit", rate, "a second", 20_000, more=True)
+
+
 SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "line": line,
     "exception": exception,
@@ -202,6 +213,7 @@ SECTIONS: dict[str, Callable[[int], Iterable[Row]]] = {
     "throughput": served,
     "metric": metric,
     "span": span,
+    "ship": ship,
 }
 
 

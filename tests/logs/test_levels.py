@@ -187,8 +187,10 @@ def test_in_a_thread_the_signal_is_left_out(name):
     assert "logs.levels" in health.internal_errors
 
 
-def test_logging_follows(logged):
-    """Records of logging come out at the same levels."""
+def test_logging_follows(logged, monkeypatch):
+    """Records of logging come out at the same levels, unless the application has set others."""
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    logging.root.manager._clear_cache()
     logged.configure(log_level="WARNING,noisy=ERROR")
     logging.getLogger("shop").info("no")
     logging.getLogger("shop").warning("yes")

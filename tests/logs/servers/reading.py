@@ -88,6 +88,8 @@ def _without_frames(texts: list[str]) -> list[str]:
                 kept.append(text)
         elif is_code and text.startswith("  "):
             is_code = False
+        elif text.startswith(("  File ", "    ")):
+            pass  # two processes print their tracebacks into one stream, in pieces
         elif not _CHAIN.match(text) and not _HEADING.match(text):
             kept.append(text)
             is_code = bool(re.match(r"\S+\.py:\d+: \w+Warning: ", text))
