@@ -75,6 +75,11 @@ that all tests of a run share; what the others start ends with the test at the l
 Those for tests of the floor are described in ``tests/floor.py``.
 """
 
+import logging
+from collections.abc import Iterator
+
+import pytest
+
 pytest_plugins = [
     "tests.floor",
     "tests.services.binaries",
@@ -86,3 +91,24 @@ pytest_plugins = [
     "tests.services.servers",
     "tests.services.zipkin",
 ]
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_found() -> Iterator[None]:
+    """Give `logging` back as it was: a level that one test sets is not that of the next."""
+    manager = logging.root.manager
+    disabled, level, kind = manager.disable, logging.root.level, logging.getLoggerClass()
+    before = {
+        name: (one.level, one.disabled, one.propagate, one.handlers[:], one.filters[:])
+        for name, one in manager.loggerDict.items()
+        if isinstance(one, logging.Logger)
+    }
+    yield
+    manager.disable, logging.root.level = disabled, level
+    logging.setLoggerClass(kind)
+    for name, one in list(manager.loggerDict.items()):
+        if isinstance(one, logging.Logger):
+            found = before.get(name, (logging.NOTSET, False, True, [], []))
+            one.level, one.disabled, one.propagate, handlers, filters = found
+            one.handlers[:], one.filters[:] = handlers, filters
+    manager._clear_cache()  # type: ignore[attr-defined]
