@@ -424,6 +424,7 @@ def test_a_broker_that_does_not_answer_runs_out_of_time(observed, leaves_sockets
     channel = pika.BlockingConnection(parameters).channel()
     channel.confirm_delivery()
     with rabbitmq.paused():
+        time.sleep(0.3)  # until all of its threads stand still
         with pytest.raises(exceptions.AMQPHeartbeatTimeout):
             channel.basic_publish("", queue, b"1")
     with contextlib.suppress(exceptions.AMQPError):
