@@ -58,7 +58,7 @@ class Road:
         self._notices = Notices(say, "lines", folder or "")
         self._memories = {name: Memory(one.kind, queue) for name, one in backends.items()}
         self._lease: Lease | None = None
-        spool = self._open(most, fsync, tuple(backends)) if folder else None
+        spool = self._open(most, fsync) if folder else None
         self.shippers = {
             name: Shipper(one, self._bury(name, one), say) for name, one in backends.items()
         }
@@ -69,7 +69,7 @@ class Road:
         self._begin()
         _roads.append(self)
 
-    def _open(self, most: int, fsync: bool, names: Sequence[str]) -> Appender | None:
+    def _open(self, most: int, fsync: bool) -> Appender | None:
         assert self.folder is not None
         try:
             spool = Appender(self.folder, most, fsync)
@@ -238,6 +238,7 @@ class Road:
         return {
             name: {
                 "to": shipper.backend.url,
+                "promise": shipper.backend.promise,
                 "sent": shipper.taken,
                 "refused": shipper.dead,
                 "waiting": self.intake.waiting + self._memories[name].waiting + shipper.in_hand,

@@ -26,7 +26,7 @@ import orjson
 from obskit.shipping import verdict
 from obskit.shipping.backends import ACKNOWLEDGED, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange
+from obskit.shipping.backends.exchange import Exchange, OverHttp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import AGAIN, ALL_TAKEN, REFUSED, Verdict
@@ -48,7 +48,7 @@ _ABOUT_INDEX = frozenset(
 _STATUSES = frozenset({401, 403, 408, 429})
 
 
-class Elasticsearch:
+class Elasticsearch(OverHttp):
     """One cluster, one index or data stream."""
 
     kind = "line"
@@ -89,14 +89,6 @@ class Elasticsearch:
                 add(reading.renamed(body))
             add(b"\n")
         return b"".join(pieces)
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
 
 
 def make(target: Target, facts: Facts) -> Elasticsearch:

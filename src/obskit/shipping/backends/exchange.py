@@ -116,3 +116,17 @@ class Exchange:
         """Close the connection; the next request opens another."""
         if self._client is not None:
             self._client.close()
+
+
+class OverHttp:
+    """What backends that speak HTTP have in common: one way to their server."""
+
+    _exchange: Exchange
+
+    def forget(self) -> None:
+        """Leave the connection to the parent, after a fork."""
+        self._exchange.forget()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._exchange.close()

@@ -25,8 +25,8 @@ from obskit.schemas import gelf
 from obskit.shipping import verdict
 from obskit.shipping.backends import ACKNOWLEDGED, BEST_EFFORT, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange, tls
-from obskit.shipping.backends.stream import Stream
+from obskit.shipping.backends.exchange import Exchange, OverHttp
+from obskit.shipping.backends.stream import OverTcp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import AGAIN, ALL_TAKEN, REFUSED, TAKEN, Verdict
@@ -45,7 +45,7 @@ def encode(body: bytes) -> bytes:
     return orjson.dumps(gelf.encode(reading.record(body)))
 
 
-class Http:
+class Http(OverHttp):
     """One input by HTTP."""
 
     kind = "line"
@@ -68,27 +68,14 @@ class Http:
     def _post(self, body: bytes, seconds: float) -> Verdict:
         return self._exchange.judge(self._exchange.post(PATH, body, seconds, _HEADERS))
 
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
-
-
-class Tcp:
+class Tcp(OverTcp):
     """One input by TCP."""
 
     kind = "line"
     promise = BEST_EFFORT
     most_bytes = 1024 * 1024
     most_entries = 2000
-
-    def __init__(self, target: Target) -> None:
-        self.url = target.url
-        secure = tls(target) if target.scheme == "tls" else None
-        self._stream = Stream(target.host, target.port, secure)
 
     def send(self, batch: Sequence[Entry], seconds: float) -> Verdict:
         """Write *batch* to the connection."""
@@ -101,14 +88,6 @@ class Tcp:
         except OSError as error:
             return verdict.of_error(error)
         return verdict.of_items(len(batch), refused)
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._stream.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._stream.close()
 
 
 class Udp:

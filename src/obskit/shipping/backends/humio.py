@@ -22,7 +22,7 @@ import orjson
 
 from obskit.shipping.backends import ACKNOWLEDGED, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange
+from obskit.shipping.backends.exchange import Exchange, OverHttp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import AGAIN, Verdict, said
@@ -33,7 +33,7 @@ _HEADERS = {"Content-Type": "application/json"}
 Tags = tuple[tuple[str, str], ...]
 
 
-class Humio:
+class Humio(OverHttp):
     """One repository, by the token that it gave out."""
 
     kind = "line"
@@ -92,14 +92,6 @@ class Humio:
         fields["@timestamp.nanos"] = str(micros % 1000 * 1000)
         head = {"time": micros // 1000 / 1000, "fields": fields, **self._known}
         return b'%b,"event":%b}' % (orjson.dumps(head)[:-1], reading.whole(entry.body))
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
 
 
 def make(target: Target, facts: Facts) -> Humio:

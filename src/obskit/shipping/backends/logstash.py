@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from obskit.shipping import verdict
 from obskit.shipping.backends import ACKNOWLEDGED, BEST_EFFORT, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange, tls
-from obskit.shipping.backends.stream import Stream
+from obskit.shipping.backends.exchange import Exchange, OverHttp
+from obskit.shipping.backends.stream import OverTcp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import ALL_TAKEN, Verdict
@@ -28,7 +28,7 @@ from obskit.shipping.verdict import ALL_TAKEN, Verdict
 _HEADERS = {"Content-Type": "application/json"}
 
 
-class Http:
+class Http(OverHttp):
     """One input ``http``."""
 
     kind = "line"
@@ -46,16 +46,8 @@ class Http:
         body = b"[%b]" % b",".join([self._encode(entry.body) for entry in batch])
         return self._exchange.judge(self._exchange.post("/", body, seconds, _HEADERS))
 
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
-
-
-class Tcp:
+class Tcp(OverTcp):
     """One input ``tcp``."""
 
     kind = "line"
@@ -64,9 +56,7 @@ class Tcp:
     most_entries = 2000
 
     def __init__(self, target: Target) -> None:
-        self.url = target.url
-        secure = tls(target) if target.scheme == "tls" else None
-        self._stream = Stream(target.host, target.port, secure)
+        super().__init__(target)
         self._encode = reading.encoder(target) or reading.renamed
 
     def send(self, batch: Sequence[Entry], seconds: float) -> Verdict:
@@ -77,14 +67,6 @@ class Tcp:
         except OSError as error:
             return verdict.of_error(error)
         return ALL_TAKEN
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._stream.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._stream.close()
 
 
 def make(target: Target, facts: Facts) -> Http | Tcp:

@@ -24,7 +24,7 @@ import orjson
 from obskit.pattern import Pattern
 from obskit.shipping.backends import ACKNOWLEDGED, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange
+from obskit.shipping.backends.exchange import Exchange, OverHttp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import AGAIN, Verdict, said
@@ -37,7 +37,7 @@ _MOST_LINE = 256 * 1024
 Labels = tuple[tuple[str, str], ...]
 
 
-class Loki:
+class Loki(OverHttp):
     """One Loki, perhaps one of its tenants."""
 
     kind = "line"
@@ -92,14 +92,6 @@ class Loki:
         return orjson.dumps(
             {"streams": [{"stream": dict(one), "values": all_} for one, all_ in streams.items()]}
         )
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from obskit.schemas import otlp
 from obskit.shipping import verdict
 from obskit.shipping.backends import ACKNOWLEDGED, Facts
 from obskit.shipping.backends import lines as reading
-from obskit.shipping.backends.exchange import Exchange
+from obskit.shipping.backends.exchange import Exchange, OverHttp
 from obskit.shipping.entry import Entry
 from obskit.shipping.target import Target
 from obskit.shipping.verdict import AGAIN, ALL_TAKEN, REFUSED, TAKEN, Verdict
@@ -32,7 +32,7 @@ LOGS = "/v1/logs"
 _HEADERS = {"Content-Type": "application/json"}
 
 
-class Otlp:
+class Otlp(OverHttp):
     """One collector, or a product that takes what a collector takes."""
 
     kind = "line"
@@ -51,14 +51,6 @@ class Otlp:
         if isinstance(answer, Verdict) or found.kind != TAKEN:
             return found
         return self._exchange.hide(_partial(answer, len(batch)))
-
-    def forget(self) -> None:
-        """Leave the connection to the parent, after a fork."""
-        self._exchange.forget()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.close()
 
 
 def _partial(answer: Answer, count: int) -> Verdict:

@@ -6,6 +6,9 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from obskit.shipping.backends.exchange import tls
+from obskit.shipping.target import Target
+
 if TYPE_CHECKING:
     from obskit.http import Tls
 
@@ -75,3 +78,20 @@ class Stream:
         if found is not None:
             # To close a secure one properly would say so to the server.
             socket.close(found.detach())
+
+
+class OverTcp:
+    """What backends that write to a connection have in common."""
+
+    def __init__(self, target: Target) -> None:
+        self.url = target.url
+        secure = tls(target) if target.scheme == "tls" else None
+        self._stream = Stream(target.host, target.port, secure)
+
+    def forget(self) -> None:
+        """Leave the connection to the parent, after a fork."""
+        self._stream.forget()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
